@@ -1,0 +1,36 @@
+# Two commands, each complete in itself on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Nothing that a shell exports steers an install or a run of these two commands
+INSTALLED := .venv/.installed
+
+.PHONY: demo test e2e bench lint clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,dev]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m launcher.train.engines.ops
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/launcher run recipes/demo/headlines.yaml
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell launcher recipes cluster slurm tests docs README.md CONTRIBUTING.md
+	$(BIN)/pytest tests --durations 15
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/step.py
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs build dist
