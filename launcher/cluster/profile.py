@@ -1,0 +1,19 @@
+"""A cluster profile: where to train. The first key is `backend:`."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from launcher.recipe.section import Section
+
+
+class Local(Section):
+    """This machine."""
+
+    backend: Literal["local"]
+    workers: PositiveInt | None = None
+    """Training processes; by default one a GPU, or 2 on a machine without GPUs that has 2 cores or more."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto` takes the GPUs where there are any."""
+    storage: str = "runs"
+    """A path or fsspec URL under which run directories live."""

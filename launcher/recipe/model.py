@@ -1,0 +1,38 @@
+"""`model:` the base model to start from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from launcher.recipe.section import Section
+
+
+class Pretrained(Section):
+    """A model and its tokenizer in Hugging Face layout."""
+
+    kind: Literal["pretrained"]
+    name_or_path: str
+    """A hub id, a local folder (`./`, `../`, `/` or `~`), or any fsspec URL of a folder."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    pad_token: str | None = None
+    """Padding token; by default the tokenizer's own, else its unknown or end token."""
+    add_tokens: list[str] = []
+    """Tokens to add to the tokenizer; the embedding grows with them."""
+
+
+class Scratch(Section):
+    """A randomly initialised Llama with a byte-level BPE tokenizer trained on the training texts."""
+
+    kind: Literal["scratch"]
+    vocab_size: PositiveInt = 512
+    hidden_size: PositiveInt = 64
+    intermediate_size: PositiveInt = 176
+    num_hidden_layers: PositiveInt = 2
+    num_attention_heads: PositiveInt = 4
+    num_key_value_heads: PositiveInt = 2
+    max_position_embeddings: PositiveInt = 128
+    seed: int = 0
+
+
+Model = Annotated[Pretrained | Scratch, Field(discriminator="kind")]

@@ -1,0 +1,34 @@
+"""A whole recipe: what to train."""
+
+import hashlib
+import json
+from typing import Annotated
+
+from pydantic import Field
+
+from launcher.recipe.data import Data
+from launcher.recipe.method import Method
+from launcher.recipe.model import Model
+from launcher.recipe.section import Section
+from launcher.recipe.strategy import Strategy
+from launcher.recipe.task import Task
+from launcher.recipe.training import Evaluation, Training
+
+
+class Recipe(Section):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Names the run directory: letters, digits, `.`, `_` and `-`."""
+    description: str = ""
+    model: Model
+    method: Method
+    task: Task
+    data: Data
+    strategy: Strategy
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the recipe's canonical JSON, in hexadecimal."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

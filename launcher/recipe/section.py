@@ -1,0 +1,7 @@
+"""What every part of a recipe or profile shares: unknown keys are refused, values are never coerced."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())

@@ -1,0 +1,58 @@
+"""`training:` and `evaluation:` optimisation under the names Hugging Face users know."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from launcher.recipe.section import Section
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+CONTRADICTIONS = (
+    ("num_train_epochs", "max_steps"),
+    ("global_batch_size", "gradient_accumulation_steps"),
+    ("warmup_ratio", "warmup_steps"),
+)
+
+
+class Training(Section):
+    num_train_epochs: PositiveFloat | None = None
+    """Passes over the training rows; 1 where neither this nor `max_steps` is given."""
+    max_steps: PositiveInt | None = None
+    per_device_train_batch_size: PositiveInt = 8
+    """Rows a micro-batch on one rank, at the most."""
+    global_batch_size: PositiveInt | None = None
+    """Rows an optimiser step over all ranks; accumulation follows from it at any world size."""
+    gradient_accumulation_steps: PositiveInt | None = None
+    max_length: PositiveInt = 512
+    """Tokens a row at the most."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Type of forward and backward; trained weights and optimiser states are fp32 in either case."""
+    learning_rate: PositiveFloat = 2e-4
+    lr_scheduler_type: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "linear"
+    warmup_ratio: Fraction | None = None
+    warmup_steps: NonNegativeInt | None = None
+    weight_decay: NonNegativeFloat = 0.0
+    adam_beta1: Fraction = 0.9
+    adam_beta2: Fraction = 0.999
+    adam_epsilon: PositiveFloat = 1e-8
+    max_grad_norm: PositiveFloat | None = 1.0
+    """Global norm to clip to; null leaves gradients as they are."""
+    gradient_checkpointing: bool = False
+    seed: int = 42
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> "Training":
+        for one, other in CONTRADICTIONS:
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                message = "{key} and {other} contradict each other: give one, or null for the other"
+                raise PydanticCustomError("contradiction", message, {"key": other, "other": one})
+        return self
+
+
+class Evaluation(Section):
+    batch_size: PositiveInt = 32
+    """Rows a forward pass on one rank."""
+    classical: bool = True
+    """Fit TF-IDF and logistic regression on the training rows as a line to beat."""
