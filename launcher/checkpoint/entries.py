@@ -1,0 +1,76 @@
+"""What a journal holds: attempts that open, commit and close, each entry one JSON object."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import uuid4
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from launcher.errors import LauncherError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """What all entries share."""
+
+    attempt: int
+    nonce: str = field(default_factory=lambda: uuid4().hex)
+    """Tells this entry from any other, even from an equal one of another process."""
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    """For people to read: the clocks of two machines are never compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open(Stamped):
+    """An attempt takes the run."""
+
+    kind: Literal["open"] = "open"
+    backend: str
+    job_id: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit(Stamped):
+    """A checkpoint was written and verified."""
+
+    kind: Literal["commit"] = "commit"
+    step: int
+    checkpoint: str
+    """Name of its folder in the run directory."""
+    manifest_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close(Stamped):
+    """An attempt gives the run back."""
+
+    kind: Literal["close"] = "close"
+    cause: str
+    exit_code: int
+
+
+Entry = Open | Commit | Close
+ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+
+
+def entry_to_json(entry: Entry) -> bytes:
+    return ENTRY.dump_json(entry)
+
+
+def entry_from_json(data: bytes, place: str) -> Entry:
+    """The entry that `entry_to_json` wrote.
+
+    Raises:
+        LauncherError: a kind that this launcher does not know, or no entry at all; names the place.
+    """
+    try:
+        return ENTRY.validate_json(data, strict=True)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+    if error["type"] == "union_tag_invalid":
+        kind = error["ctx"]["tag"]
+        raise LauncherError(f"{place} has the unknown kind {kind!r}: go on with the newer launcher that wrote it")
+    where = ".".join(str(part) for part in error["loc"])
+    raise LauncherError(f"{place} is damaged ({where}: {error['msg']}): restore it, or start under another --run-id")

@@ -1,0 +1,124 @@
+"""The run's numbered, create-only log: the ledger of attempts, the list of commits and the fence in one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from launcher.checkpoint.entries import Close, Commit, Entry, Open, entry_from_json, entry_to_json
+from launcher.errors import LauncherError, RunOwned
+from launcher.storage.store import AlreadyExists, Store
+
+ENTRY_NAME = re.compile(r"journal/(\d{8})\.json")
+TRIES = 1000
+
+
+class Journal:
+    """One writer's view of the log. Entries never change, so each is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: list[Entry] = []
+
+    def entries(self) -> list[Entry]:
+        """All entries by now, in order.
+
+        Raises:
+            LauncherError: an entry is missing, damaged or of an unknown kind.
+        """
+        matches = [ENTRY_NAME.fullmatch(name) for name in self._store.list("journal")]
+        highest = max((int(match[1]) for match in matches if match), default=0)
+        # By number, not by name listed: a folder that is read while it grows may show a later file and not an earlier
+        for number in range(len(self._seen) + 1, highest + 1):
+            self._seen.append(self._read(number))
+        return list(self._seen)
+
+    def append(self, entry: Entry) -> int:
+        """Put an entry at the end, once: the same entry may be given again when it is unknown whether it arrived.
+
+        Returns:
+            The entry's number, from 1.
+
+        Raises:
+            RunOwned: another attempt has opened the run since the entry's own attempt did.
+            LauncherError: other writers were faster a thousand times.
+        """
+        for number, seen in enumerate(self.entries(), start=1):
+            if seen.nonce == entry.nonce:
+                return number
+        for _ in range(TRIES):
+            self._refuse_if_fenced(entry)
+            landed = self._create_next(entry)
+            self._seen.append(landed)
+            if landed.nonce == entry.nonce:
+                return len(self._seen)
+        raise LauncherError(
+            f"journal of {self._store.location}: {TRIES} entries of other writers came first; try again"
+        )
+
+    def open_attempt(self, backend: str, job_id: str, hosts: Sequence[str]) -> "Attempt":
+        """Take the run with a new attempt, numbered from 1.
+
+        Raises:
+            RunOwned: the last attempt never closed, or another one opens at the same time.
+        """
+        entries = self.entries()
+        opens = [entry for entry in entries if isinstance(entry, Open)]
+        closed = {entry.attempt for entry in entries if isinstance(entry, Close)}
+        if opens and opens[-1].attempt not in closed:
+            raise self._owned_by(opens[-1])
+        number = opens[-1].attempt + 1 if opens else 1
+        entry = Open(attempt=number, backend=backend, job_id=job_id, hosts=tuple(hosts))
+        self.append(entry)
+        return Attempt(self, number, entry.nonce)
+
+    def _create_next(self, entry: Entry) -> Entry:
+        """Try to create the entry at the next number; what is there afterwards."""
+        number = len(self._seen) + 1
+        try:
+            self._store.create(_name(number), entry_to_json(entry))
+        except AlreadyExists:
+            return self._read(number)
+        return entry
+
+    def _refuse_if_fenced(self, entry: Entry) -> None:
+        # Two processes may open the same attempt at once: to an open, its own number is taken too
+        first_foreign = entry.attempt if isinstance(entry, Open) else entry.attempt + 1
+        for seen in self._seen:
+            if isinstance(seen, Open) and seen.attempt >= first_foreign:
+                raise self._owned_by(seen)
+
+    def _owned_by(self, owner: Open) -> RunOwned:
+        return RunOwned(
+            f"run {self._store.location} is owned by attempt {owner.attempt} ({owner.backend} job {owner.job_id} on "
+            f"{', '.join(owner.hosts)}): wait until that closes it, or start under another --run-id"
+        )
+
+    def _read(self, number: int) -> Entry:
+        place = f"{self._store.location}/{_name(number)}"
+        try:
+            return entry_from_json(self._store.read(_name(number)), place)
+        except FileNotFoundError as error:
+            raise LauncherError(f"{place} is missing: restore it, or start under another --run-id") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The right to write a run, until another attempt opens it: then both methods raise RunOwned."""
+
+    journal: Journal
+    number: int
+    nonce: str
+
+    def commit(self, step: int, checkpoint: str, manifest_digest: str) -> Commit:
+        entry = Commit(attempt=self.number, step=step, checkpoint=checkpoint, manifest_digest=manifest_digest)
+        self.journal.append(entry)
+        return entry
+
+    def close(self, cause: str, exit_code: int) -> Close:
+        entry = Close(attempt=self.number, cause=cause, exit_code=exit_code)
+        self.journal.append(entry)
+        return entry
+
+
+def _name(number: int) -> str:
+    return f"journal/{number:08d}.json"

@@ -1,0 +1,164 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.checkpoint.entries import Close, Commit, Entry, Open
+from launcher.checkpoint.journal import Journal
+from launcher.errors import LauncherError, RunOwned
+from launcher.storage.store import AlreadyExists, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(str(tmp_path / "run"))
+
+
+def takeover(attempt: int) -> Open:
+    return Open(attempt=attempt, backend="slurm", job_id="77", hosts=("other",))
+
+
+def test_an_attempt_opens_commits_and_closes(store: Store) -> None:
+    attempt = Journal(store).open_attempt("local", "4711", ["here", "there"])
+    commit = attempt.commit(20, "checkpoints/20", "digest")
+    close = attempt.close("done", 0)
+
+    opened, *others = Journal(store).entries()
+    assert isinstance(opened, Open)
+    assert (opened.attempt, opened.nonce, opened.hosts) == (1, attempt.nonce, ("here", "there"))
+    assert others == [commit, close]
+    assert store.list() == [f"journal/0000000{number}.json" for number in (1, 2, 3)]
+
+
+def test_attempts_are_counted(store: Store) -> None:
+    for number in (1, 2, 3):
+        attempt = Journal(store).open_attempt("local", "1", ["here"])
+        assert attempt.number == number
+        attempt.close("done", 0)
+
+
+def test_an_attempt_that_never_closed_owns_the_run(store: Store) -> None:
+    Journal(store).open_attempt("slurm", "4711", ["n1", "n2"])
+    with pytest.raises(RunOwned, match=r"attempt 1 \(slurm job 4711 on n1, n2\): wait until .*--run-id$"):
+        Journal(store).open_attempt("local", "1", ["here"])
+    assert len(Journal(store).entries()) == 1
+
+
+def test_a_later_attempt_fences_an_earlier_one_for_good(store: Store) -> None:
+    attempt = Journal(store).open_attempt("local", "1", ["here"])
+    Journal(store).append(takeover(2))
+    for _ in range(2):
+        with pytest.raises(RunOwned, match=r"attempt 2 \(slurm job 77 on other\)"):
+            attempt.commit(20, "checkpoints/20", "digest")
+    Journal(store).append(Close(attempt=2, cause="done", exit_code=0))
+    with pytest.raises(RunOwned):
+        attempt.close("done", 0)
+    assert len(Journal(store).entries()) == 3
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupting(Store):
+    """Lets another writer in between the listing and the next creation."""
+
+    rivals: list[Entry] = field(default_factory=list)
+
+    def create(self, name: str, data: bytes) -> None:
+        if self.rivals:
+            Journal(Store(self.fs, self.root)).append(self.rivals.pop())
+        Store.create(self, name, data)
+
+
+def test_a_takeover_between_listing_and_writing_is_seen(store: Store) -> None:
+    attempt = Journal(Interrupting(store.fs, store.root, [])).open_attempt("local", "1", ["here"])
+    rival = takeover(2)
+    overtaken = Journal(Interrupting(store.fs, store.root, [rival]))
+    with pytest.raises(RunOwned, match="attempt 2"):
+        overtaken.append(Commit(attempt=attempt.number, step=1, checkpoint="c", manifest_digest="d"))
+    assert Journal(store).entries()[1:] == [rival]
+
+
+def test_of_two_that_open_the_same_attempt_one_owns_the_run(store: Store) -> None:
+    with pytest.raises(RunOwned, match="attempt 1 "):
+        Journal(Interrupting(store.fs, store.root, [takeover(1)])).open_attempt("local", "1", ["here"])
+    assert [entry.attempt for entry in Journal(store).entries()] == [1]
+
+
+def test_an_entry_of_the_same_attempt_in_between_moves_ours_on(store: Store) -> None:
+    other = Commit(attempt=1, step=1, checkpoint="c", manifest_digest="d")
+    ours = Close(attempt=1, cause="done", exit_code=0)
+    assert Journal(Interrupting(store.fs, store.root, [other])).append(ours) == 2
+    assert Journal(store).entries() == [other, ours]
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf(Store):
+    """Writes, and then answers with an error as if it had not."""
+
+    error: Exception = field(default_factory=ConnectionError)
+
+    def create(self, name: str, data: bytes) -> None:
+        Store.create(self, name, data)
+        raise self.error
+
+
+def test_an_entry_whose_answer_was_lost_is_found_again(store: Store) -> None:
+    attempt = Journal(Deaf(store.fs, store.root, AlreadyExists("as s3fs says it"))).open_attempt("local", "1", ["here"])
+    commit = attempt.commit(20, "checkpoints/20", "digest")
+    assert len(Journal(store).entries()) == 2
+    assert Journal(store).entries()[1] == commit
+
+
+def test_an_entry_given_again_after_an_error_is_written_once(store: Store) -> None:
+    close = Close(attempt=1, cause="done", exit_code=0)
+    with pytest.raises(ConnectionError):
+        Journal(Deaf(store.fs, store.root)).append(close)
+    assert Journal(store).append(close) == 1
+    assert Journal(store).entries() == [close]
+
+
+def test_a_missing_entry_is_told(store: Store) -> None:
+    journal = Journal(store)
+    for step in range(3):
+        journal.append(Commit(attempt=1, step=step, checkpoint="c", manifest_digest="d"))
+    second = store.local_path("journal/00000002.json")
+    assert second is not None
+    second.unlink()
+    with pytest.raises(LauncherError, match=r"journal/00000002\.json is missing"):
+        Journal(store).entries()
+
+
+def test_files_that_are_no_entries_are_passed_over(store: Store) -> None:
+    store.create("journal/notes.txt", b"by hand")
+    store.create("journal/00000009.json.orig", b"")
+    assert Journal(store).entries() == []
+
+
+actions = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["open", "commit", "close"])), max_size=25)
+
+
+@given(actions)
+def test_whatever_three_writers_do_the_log_is_dense_and_fenced(actions: list[tuple[int, str]]) -> None:
+    store = Store.open(f"memory://{uuid4()}")
+    journals = [Journal(store) for _ in range(3)]
+    own_attempt = [0, 0, 0]
+    accepted: list[Entry] = []
+    for writer, action in actions:
+        newest = max((entry.attempt for entry in accepted), default=0)
+        entry: Entry
+        if action == "open":
+            entry = takeover(newest + 1)
+            own_attempt[writer] = newest + 1
+        elif action == "commit":
+            entry = Commit(attempt=own_attempt[writer], step=1, checkpoint="c", manifest_digest="d")
+        else:
+            entry = Close(attempt=own_attempt[writer], cause="done", exit_code=0)
+        if entry.attempt < newest:
+            with pytest.raises(RunOwned):
+                journals[writer].append(entry)
+        else:
+            accepted.append(entry)
+            assert journals[writer].append(entry) == len(accepted)
+    assert all(journal.entries() == accepted for journal in [*journals, Journal(store)])
