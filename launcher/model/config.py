@@ -1,0 +1,26 @@
+"""A base model's configuration, read without importing torch."""
+
+import json
+from typing import Any
+
+from launcher.errors import InvalidInput
+from launcher.model.fetch import fetch_model
+from launcher.recipe.model import Model, Scratch
+
+
+def model_config(model: Model) -> dict[str, Any]:
+    """What the model's config.json says, or will say of a model from scratch.
+
+    Raises:
+        InvalidInput: the model cannot be had, or its config.json is no JSON object.
+    """
+    if isinstance(model, Scratch):
+        return {**model.model_dump(exclude={"kind", "seed"}), "model_type": "llama"}
+    path = fetch_model(model) / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise InvalidInput(f"model: {path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise InvalidInput(f"model: {path} holds no JSON object")
+    return config

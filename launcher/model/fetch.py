@@ -1,0 +1,77 @@
+"""The base model's folder on this node: local as it is, from the hub or an object store once per node."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from launcher.errors import InvalidInput
+from launcher.recipe.model import Pretrained
+
+CACHE = Path("~/.cache/llama-launcher/models")
+
+
+def fetch_model(model: Pretrained) -> Path:
+    """The folder that holds config, weights and tokenizer; processes of one node wait for one download.
+
+    Raises:
+        InvalidInput: the model is absent, gated or cannot be reached.
+    """
+    name = model.name_or_path
+    if "://" in name:
+        return _fetch_url(name)
+    if is_local(name):
+        folder = Path(name).expanduser().absolute()
+        if not (folder / "config.json").is_file():
+            raise InvalidInput(f"model.name_or_path: {folder} holds no config.json; give a Hugging Face model folder")
+        return folder
+    return _fetch_hub(name, model.revision)
+
+
+def is_local(name: str) -> bool:
+    """Whether a model name is a path; `org/name` is a hub id unless such a folder stands here."""
+    return name.startswith((".", "/", "~")) or Path(name).is_dir()
+
+
+def _fetch_url(url: str) -> Path:
+    import fsspec
+    from filelock import FileLock
+
+    cache = CACHE.expanduser()
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / hashlib.sha256(url.encode()).hexdigest()[:32]
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            partial = folder.with_suffix(f".{os.getpid()}.partial")
+            try:
+                filesystem, path = fsspec.url_to_fs(url)
+                filesystem.get(path.rstrip("/") + "/", str(partial) + "/", recursive=True)
+                partial.rename(folder)
+            except (OSError, ValueError, ImportError) as error:
+                raise InvalidInput(f"model.name_or_path: {url} cannot be fetched: {error}") from error
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    if not (folder / "config.json").is_file():
+        raise InvalidInput(f"model.name_or_path: {url} holds no config.json; give a Hugging Face model folder")
+    return folder
+
+
+def _fetch_hub(name: str, revision: str | None) -> Path:
+    from huggingface_hub import errors, snapshot_download
+
+    place = f"model.name_or_path: {name}" + (f" at revision {revision}" if revision else "")
+    patterns = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except errors.GatedRepoError:
+        raise InvalidInput(
+            f"{place} is gated: accept its licence on the hub and log in (`hf auth login`), or export HF_TOKEN"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise InvalidInput(f"{place}: the hub has no such revision; see the model's page") from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise InvalidInput(
+            f"{place}: the hub has no such model, or it is private; a local folder starts with ./, ../ or /"
+        ) from None
+    except (errors.LocalEntryNotFoundError, OSError) as error:
+        raise InvalidInput(f"{place} is not in the local cache and the hub cannot be reached: {error}") from error
