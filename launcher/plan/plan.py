@@ -1,0 +1,76 @@
+"""A recipe on a machine, worked out before anything starts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.data.dataset import Dataset
+from launcher.errors import InvalidInput
+from launcher.plan.batch import BatchPlan, plan_batches
+from launcher.plan.parameters import ParameterCount, count_parameters
+from launcher.plan.placement import Placement
+from launcher.recipe.recipe import Recipe
+from launcher.recipe.table import refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    recipe: str
+    method: str
+    strategy: str
+    task: str
+    precision: str
+    placement: Placement
+    batches: BatchPlan
+    test_rows: int
+    dropped_rows: int
+    parameters: ParameterCount | None
+    """None where the architecture is not known before the model is loaded."""
+
+
+def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: dict[str, Any]) -> Plan:
+    """Work out a plan from a model's config.json and the rows at hand.
+
+    Raises:
+        InvalidInput: the combination is refused, or rows may be longer than the model's positions.
+    """
+    reason = refusal(recipe.method.kind, recipe.strategy.key, recipe.task.kind, placement.device)
+    if reason is not None:
+        raise InvalidInput(f"{recipe.method.kind} with {recipe.strategy.key} on {placement.device}: {reason}")
+    positions = config.get("max_position_embeddings")
+    if positions is not None and recipe.training.max_length > positions:
+        raise InvalidInput(
+            f"training.max_length: {recipe.training.max_length} tokens do not fit the model's {positions} positions; "
+            f"give {positions} at the most"
+        )
+    return Plan(
+        recipe=recipe.name,
+        method=recipe.method.kind,
+        strategy=recipe.strategy.key,
+        task=recipe.task.kind,
+        precision=recipe.training.precision,
+        placement=placement,
+        batches=plan_batches(recipe.training, world=placement.workers, rows=len(dataset.train)),
+        test_rows=len(dataset.test),
+        dropped_rows=dataset.dropped,
+        parameters=count_parameters(config, recipe.method, recipe.task),
+    )
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan for a reader, a line each."""
+    batches = plan.batches
+    rows = f"{batches.rows:,} to train on, {plan.test_rows:,} to test on"
+    if plan.dropped_rows:
+        rows += f" ({plan.dropped_rows:,} repeated or contradictory left out)"
+    lines = [
+        f"recipe    {plan.recipe}: {plan.method}, {plan.task}, {plan.strategy}, {plan.precision}",
+        f"workers   {batches.world} on {plan.placement.device}, {plan.placement.threads} threads each",
+        f"rows      {rows}",
+        f"batch     {batches.global_batch} rows a step = {batches.world} workers x {batches.accumulation} "
+        f"micro-batches of {batches.micro_batch} at most",
+        f"steps     {batches.steps:,} ({batches.epochs:.3g} epochs)",
+    ]
+    if plan.parameters is not None:
+        total, trainable = plan.parameters.total, plan.parameters.trainable
+        lines.append(f"weights   {total:,}, of which {trainable:,} are trained ({trainable / total:.1%})")
+    return lines

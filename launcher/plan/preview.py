@@ -1,0 +1,34 @@
+"""A plan from a recipe and a profile alone: what `launcher plan` prints and `launcher run` starts from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.cluster.machine import this_machine
+from launcher.cluster.profile import Local
+from launcher.data.dataset import Dataset, load_dataset
+from launcher.model.config import model_config
+from launcher.plan.placement import place
+from launcher.plan.plan import Plan, make_plan
+from launcher.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan with what it was worked out from."""
+
+    plan: Plan
+    dataset: Dataset
+    config: dict[str, Any]
+    """The base model's config.json."""
+
+
+def preview(recipe: Recipe, profile: Local) -> Preview:
+    """Read configuration and rows, and plan.
+
+    Raises:
+        InvalidInput: something is missing, does not fit together, or does not fit the machine.
+    """
+    placement = place(profile, this_machine())
+    config = model_config(recipe.model)
+    dataset = load_dataset(recipe)
+    return Preview(make_plan(recipe, placement, dataset, config), dataset, config)
