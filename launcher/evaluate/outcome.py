@@ -1,0 +1,79 @@
+"""What a run's scores say: metrics of base, tuned and classical model, and the rows they predict."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from launcher.data.dataset import Dataset, label_names
+from launcher.data.encode import Question
+from launcher.evaluate.classical import classical_predictions
+from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
+from launcher.evaluate.predictions import Predictions, predictions_csv
+from launcher.evaluate.score import Scores
+from launcher.evaluate.table import BASE, CLASSICAL, TUNED
+from launcher.recipe.recipe import Recipe
+from launcher.storage.layout import METRICS, PREDICTIONS
+from launcher.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionMetrics:
+    """How well a model foresees free completions."""
+
+    loss: float
+    """Mean cross-entropy a completion token, in nats."""
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(self.loss)
+
+
+def probabilities(scores: Sequence[float]) -> list[float]:
+    """Log-likelihoods of exclusive answers -> probabilities that sum to 1."""
+    highest = max(scores)
+    weights = [math.exp(score - highest) for score in scores]
+    return [weight / sum(weights) for weight in weights]
+
+
+def best_label(scores: Sequence[float], labels: Sequence[str]) -> str:
+    """The label with the highest score; of equal ones the first."""
+    return labels[max(range(len(labels)), key=scores.__getitem__)]
+
+
+def classify(recipe: Recipe, dataset: Dataset, base: Scores, tuned: Scores) -> dict[str, ClassificationMetrics]:
+    """Metrics by model name, in the order to show."""
+    labels = label_names(recipe.task)
+    assert labels is not None
+    true = [row.label or "" for row in dataset.test]
+    predicted = {name: [best_label(row, labels) for row in scores] for name, scores in ((BASE, base), (TUNED, tuned))}
+    if recipe.evaluation.classical:
+        train = [row.text for row in dataset.train], [row.label or "" for row in dataset.train]
+        predicted[CLASSICAL] = classical_predictions(*train, [row.text for row in dataset.test])
+    return {name: classification_metrics(true, answers, labels) for name, answers in predicted.items()}
+
+
+def completion_metrics(questions: Sequence[Question], scores: Scores) -> CompletionMetrics:
+    """Metrics of free completions, where each question has its true completion as its one candidate."""
+    tokens = sum(len(question.candidates[0]) for question in questions)
+    return CompletionMetrics(-sum(row[0] for row in scores) / tokens)
+
+
+def store_predictions(store: Store, recipe: Recipe, dataset: Dataset, base: Scores, tuned: Scores) -> None:
+    """Write evaluation/predictions.csv: each test row with both models' answers and probabilities."""
+    labels = label_names(recipe.task)
+    assert labels is not None
+    texts = [row.text for row in dataset.test]
+    true = [row.label or "" for row in dataset.test]
+    content = predictions_csv(texts, true, labels, _predictions(base, labels), _predictions(tuned, labels))
+    store.write(PREDICTIONS, content)
+
+
+def store_metrics(store: Store, metrics: Mapping[str, ClassificationMetrics]) -> None:
+    """Write evaluation/metrics.json."""
+    content = {name: each.to_dict() for name, each in metrics.items()}
+    store.write(METRICS, json.dumps(content, indent=1).encode())
+
+
+def _predictions(scores: Scores, labels: Sequence[str]) -> Predictions:
+    return Predictions([best_label(row, labels) for row in scores], [probabilities(row) for row in scores])
