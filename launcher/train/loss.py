@@ -1,0 +1,23 @@
+"""Cross-entropy summed over labels; the caller divides by the label count of the whole global batch."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from launcher.data.batch import Batch
+from launcher.data.encode import IGNORED
+
+
+def summed_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Sum of the cross-entropies of a micro-batch's labels, in fp32 or better: a scalar.
+
+    Text: logits (rows, tokens, vocabulary) at each token against the next token's label.
+    Classification: logits (rows, classes) against (rows,) labels.
+    """
+    logits: torch.Tensor = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    labels = batch.labels
+    if labels.dim() == 2:
+        logits, labels = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")

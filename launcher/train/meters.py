@@ -1,0 +1,54 @@
+"""What a step measured: loss, learning rate, gradient norm, speed, utilisation, memory."""
+
+import resource
+import time
+from dataclasses import dataclass
+
+import torch
+
+WINDOW_S = 10.0
+"""Speed is averaged over about this long, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One optimiser step as the log and the terminal show it."""
+
+    step: int
+    """Counted from 1."""
+    loss: float
+    """Mean cross-entropy of the step's labels, in nats, over all ranks."""
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    """Tokens of the step over all ranks, without padding."""
+    tokens_per_second: float
+    """Over all ranks."""
+    mfu: float | None
+    """Share of the devices' peak operations a second, where that is known."""
+    memory_gib: float
+    """Largest amount this rank has held: of the GPU where there is one, else of the host."""
+    seconds_left: float
+
+
+class Speedometer:
+    """Tokens a second over the recent past, by this process's monotonic clock."""
+
+    def __init__(self) -> None:
+        self._marks = [(time.monotonic(), 0)]
+
+    def add(self, tokens: int) -> float:
+        """Count tokens just done; returns the present speed in tokens a second."""
+        now = time.monotonic()
+        self._marks.append((now, self._marks[-1][1] + tokens))
+        while len(self._marks) > 2 and now - self._marks[1][0] > WINDOW_S:
+            self._marks.pop(0)
+        (start, before), (end, after) = self._marks[0], self._marks[-1]
+        return (after - before) / max(end - start, 1e-9)
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Largest memory held so far, in GiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
