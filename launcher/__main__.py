@@ -1,0 +1,13 @@
+"""`python -m launcher`, and the `launcher` command."""
+
+import sys
+
+
+def main() -> None:
+    from launcher.cli import main as run_verb
+
+    sys.exit(run_verb())
+
+
+if __name__ == "__main__":
+    main()

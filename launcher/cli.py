@@ -1,0 +1,149 @@
+"""The command line: one thin function a verb. Nothing heavy is imported before a verb needs it."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from launcher import __version__
+from launcher.errors import LauncherError
+
+if TYPE_CHECKING:
+    from launcher.cluster.profile import Local
+    from launcher.recipe.recipe import Recipe
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code."""
+    chosen = make_parser().parse_args(arguments)
+    try:
+        verb: Verb = chosen.verb
+        return verb(chosen)
+    except LauncherError as error:
+        print(f"launcher: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("launcher: cancelled", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The verbs and their flags."""
+    parser = argparse.ArgumentParser(
+        prog="launcher", description="Fine-tune Llama-family models on GPU clusters and never lose a run."
+    )
+    parser.add_argument("--version", action="version", version=f"launcher {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def add(name: str, verb: Verb, what: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        added.set_defaults(verb=verb)
+        return added
+
+    listing = add("recipes", list_recipes, "list the recipes that come with the launcher")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    checking = add("validate", validate, "check a recipe and show all its errors at once")
+    _recipe_arguments(checking)
+    checking.add_argument("--json", action="store_true", help="print the resolved recipe as JSON")
+
+    planning = add("plan", plan, "work out batches, steps and weights without starting anything")
+    _recipe_arguments(planning)
+    planning.add_argument("--json", action="store_true", help="print JSON")
+
+    running = add("run", run, "train here, and show base, tuned and classical model side by side")
+    _recipe_arguments(running)
+    running.add_argument(
+        "--run-id", metavar="ID", help="name of the run directory (default: made from recipe and time)"
+    )
+
+    predicting = add("predict", predict, "ask a run's model about texts")
+    predicting.add_argument("run", metavar="RUN", help="a run directory: path, URL, or an id under ./runs")
+    predicting.add_argument("texts", metavar="TEXT", nargs="+")
+    predicting.add_argument("--generate", type=int, metavar="N", help="write up to N tokens freely instead")
+    predicting.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="a file, or a shipped recipe such as demo/headlines")
+    parser.add_argument(
+        "overrides", metavar="KEY=VALUE", nargs="*", help="override a field by its path; cluster.KEY for the profile's"
+    )
+    parser.add_argument(
+        "--cluster", metavar="PROFILE", help="cluster profile, a file or a shipped one (default: local)"
+    )
+
+
+def list_recipes(chosen: argparse.Namespace) -> int:
+    from launcher.recipe.load import load_recipe
+    from launcher.recipe.shipped import shipped_recipes
+
+    rows = []
+    for shipped in shipped_recipes():
+        recipe = load_recipe(str(shipped.path))
+        rows.append((shipped.reference, recipe.method.kind, recipe.strategy.key, recipe.task.kind, recipe.description))
+    header = ("recipe", "method", "strategy", "task", "description")
+    if chosen.json:
+        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+        return 0
+    widths = [max(map(len, column)) for column in zip(header[:4], *(row[:4] for row in rows), strict=False)]
+    for row in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip())
+    return 0
+
+
+def validate(chosen: argparse.Namespace) -> int:
+    recipe, _ = _load(chosen)
+    print(recipe.model_dump_json(indent=1) if chosen.json else f"{recipe.name}: valid, digest {recipe.digest[:12]}")
+    return 0
+
+
+def plan(chosen: argparse.Namespace) -> int:
+    from launcher.plan.plan import plan_lines
+    from launcher.plan.preview import preview
+
+    made = preview(*_load(chosen)).plan
+    print(json.dumps(dataclasses.asdict(made), indent=1) if chosen.json else "\n".join(plan_lines(made)))
+    return 0
+
+
+def run(chosen: argparse.Namespace) -> int:
+    recipe, profile = _load(chosen)
+    from rich.console import Console
+
+    from launcher.train.run import run_recipe
+
+    return run_recipe(recipe, profile, chosen.run_id, Console())
+
+
+def _load(chosen: argparse.Namespace) -> tuple["Recipe", "Local"]:
+    from launcher.cluster.load import load_profile, split_overrides
+    from launcher.recipe.load import load_recipe
+
+    recipe_overrides, profile_overrides = split_overrides(chosen.overrides)
+    return load_recipe(chosen.recipe, recipe_overrides), load_profile(chosen.cluster, profile_overrides)
+
+
+def predict(chosen: argparse.Namespace) -> int:
+    from launcher.evaluate.predict import classify_texts, generate_texts
+    from launcher.evaluate.trained import load_trained
+
+    with load_trained(chosen.run) as trained:
+        if chosen.generate is None:
+            answers = classify_texts(trained, chosen.texts)
+        else:
+            answers = generate_texts(trained, chosen.texts, chosen.generate)
+    if chosen.json:
+        print(json.dumps([dataclasses.asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
+        return 0
+    for each in answers:
+        print(each.text)
+        for name, said in (("base", each.base), ("tuned", each.tuned)):
+            shares = "  ".join(f"{label} {share:.3f}" for label, share in said.probabilities.items())
+            print(f"  {name:<6} {said.answer}" + (f"  ({shares})" if shares else ""))
+    return 0
