@@ -130,6 +130,10 @@ def _load(chosen: argparse.Namespace) -> tuple["Recipe", "Local"]:
 
 
 def predict(chosen: argparse.Namespace) -> int:
+    from launcher.cluster.machine import this_machine
+    from launcher.model.quiet import quiet_libraries
+
+    quiet_libraries("cuda" if this_machine().gpus else "cpu")
     from launcher.evaluate.predict import classify_texts, generate_texts
     from launcher.evaluate.trained import load_trained
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from launcher.recipe.section import Section
 
@@ -33,6 +33,13 @@ class Scratch(Section):
     num_key_value_heads: PositiveInt = 2
     max_position_embeddings: PositiveInt = 128
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Scratch":
+        for whole, part in (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")):
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(f"{part} {getattr(self, part)} does not divide {whole} {getattr(self, whole)}")
+        return self
 
 
 Model = Annotated[Pretrained | Scratch, Field(discriminator="kind")]

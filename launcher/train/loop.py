@@ -79,26 +79,30 @@ def train(loop: Loop) -> Iterator[StepRecord]:
 
 
 def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally) -> _Done:
-    """One optimiser step.
-
-    Engines average gradients over ranks, so the summed loss is scaled by ranks / labels of the global batch: the
-    gradient is then that of the mean over all labels, whatever the number of ranks and micro-batches.
-    """
-    scale = loop.world / agreed.label_tokens
     learning_rate = float(loop.scheduler.get_last_lr()[0])
-    scaled = torch.zeros((), dtype=torch.float64, device=loop.device)
-    for index, (first_row, batch) in enumerate(feed.batches):
-        seed_micro_batch(loop.seed, step, first_row)
-        loss_of = partial(_scaled_loss, batch=batch.to(loop.device), scale=scale)
-        scaled += loop.engine.accumulate(loss_of, last=index == len(feed.batches) - 1)
+    loss = accumulate(loop, step, feed, agreed.label_tokens)
     update = loop.engine.step()
     if update.applied:
         loop.scheduler.step()
-    return _Done(step + 1, agreed, update, learning_rate, loss=float(scaled) / scale)
+    return _Done(step + 1, agreed, update, learning_rate, loss)
 
 
-def _scaled_loss(model: nn.Module, *, batch: Batch, scale: float) -> torch.Tensor:
-    return summed_loss(model, batch) * scale
+def accumulate(loop: Loop, step: int, feed: StepFeed, label_tokens: float) -> float:
+    """Forward and backward of a step's micro-batches; returns this rank's summed cross-entropy in nats.
+
+    Each loss is divided by the labels of the global batch and gradients are summed: the gradient is then that of
+    the mean over all labels, whatever the number of ranks and micro-batches.
+    """
+    share = torch.zeros((), dtype=torch.float64, device=loop.device)
+    for index, (first_row, batch) in enumerate(feed.batches):
+        seed_micro_batch(loop.seed, step, first_row)
+        loss_of = partial(_share_of_mean, batch=batch.to(loop.device), label_tokens=label_tokens)
+        share += loop.engine.accumulate(loss_of, last=index == len(feed.batches) - 1)
+    return float(share) * label_tokens
+
+
+def _share_of_mean(model: nn.Module, *, batch: Batch, label_tokens: float) -> torch.Tensor:
+    return summed_loss(model, batch) / label_tokens
 
 
 def _record(loop: Loop, done: _Done, loss: float, speed: float, seconds_a_step: float) -> StepRecord:

@@ -9,6 +9,7 @@ from pathlib import Path
 from launcher.data.dataset import Dataset
 from launcher.data.encode import encode_example, encode_question, whole_text
 from launcher.model.fetch import fetch_model, is_local
+from launcher.model.quiet import quiet_libraries
 from launcher.model.tokenizer import check_vocabulary, load_tokenizer
 from launcher.plan.preview import Preview
 from launcher.recipe.model import Pretrained, Scratch
@@ -33,6 +34,7 @@ def prepared(recipe: Recipe, ahead: Preview) -> Iterator[Prepared]:
     Raises:
         InvalidInput: model and tokenizer do not go together, or rows do not fit.
     """
+    quiet_libraries(ahead.plan.placement.device)
     with tempfile.TemporaryDirectory(prefix="ll-base-") as scratch:
         if isinstance(recipe.model, Scratch):
             from launcher.model.scratch import make_scratch_model

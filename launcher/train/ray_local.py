@@ -21,8 +21,6 @@ TRAIN_SETTINGS = {
 LOCAL_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
-    # A GPU worker count of 0 must not hide the GPUs from a driver that only asks what there is
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
@@ -33,24 +31,45 @@ def local_ray(placement: Placement) -> Iterator[Path]:
     Ray's sockets stand below that folder, and their paths may have 107 bytes: so it is short, under /tmp.
     """
     with tempfile.TemporaryDirectory(prefix="ll-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        token = folder / "token"
+        token = Path(name, "token")
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
-        os.environ.update(TRAIN_SETTINGS | LOCAL_SETTINGS, RAY_AUTH_TOKEN_PATH=str(token))
+        with _environment(TRAIN_SETTINGS | LOCAL_SETTINGS | {"RAY_AUTH_TOKEN_PATH": str(token)}):
+            import ray
 
-        import ray
+            _forget_token()
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=placement.workers,
+                    num_gpus=placement.workers if placement.device == "cuda" else 0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=name,
+                )
+                yield Path(name)
+            finally:
+                ray.shutdown()
 
-        try:
-            ray.init(
-                address="local",
-                num_cpus=placement.workers,
-                num_gpus=placement.workers if placement.device == "cuda" else 0,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=name,
-            )
-            yield folder
-        finally:
-            ray.shutdown()
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _forget_token() -> None:
+    """Make Ray read mode and token anew: it keeps what it found when it was imported, or for an earlier cluster."""
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()

@@ -17,16 +17,13 @@ from launcher.model.adapt import TrainableModel, adapt
 from launcher.model.fetch import fetch_model
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
-from launcher.plan.flops import peak_flops
 from launcher.storage.layout import rank_log
 from launcher.storage.store import Store
 from launcher.track.events import EventLog
+from launcher.train.assemble import make_loop
 from launcher.train.desk import Desk, Progress, RankFailure, Stage
-from launcher.train.engines.build import build_engine
-from launcher.train.feed import Feed
 from launcher.train.job import EncodedData, Job
-from launcher.train.loop import Loop, train
-from launcher.train.optimizer import make_optimizer, make_scheduler
+from launcher.train.loop import train
 from launcher.train.output import output_to
 from launcher.train.rank import Rank
 from launcher.train.results import Which, commit_model, score_once
@@ -80,22 +77,8 @@ def _score(rank: Rank, which: Which, model: TrainableModel, data: EncodedData, p
 
 
 def _train(rank: Rank, model: TrainableModel, data: EncodedData, pad_id: int) -> None:
-    job, training = rank.job, rank.job.recipe.training
-    optimizer = make_optimizer(model, training)
-    feed = Feed(data.train, job.batches, seed=training.seed, rank=rank.number, world=rank.world, pad_id=pad_id)
-    loop = Loop(
-        model=model,
-        engine=build_engine(job.recipe, model, optimizer),
-        scheduler=make_scheduler(optimizer, training, job.batches.steps),
-        feed=feed,
-        steps=job.batches.steps,
-        world=rank.world,
-        seed=training.seed,
-        device=rank.device,
-        flops_per_token=job.flops_per_token,
-        peak_flops=peak_flops(torch.cuda.get_device_name(rank.device)) if rank.device.type == "cuda" else None,
-    )
-    events = EventLog(rank.store, job.attempt, rank.number)
+    loop = make_loop(rank, model, data.train, pad_id)
+    events = EventLog(rank.store, rank.job.attempt, rank.number)
     told = time.monotonic()
     for record in train(loop):
         if not rank.leads:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from launcher.train.engines.engine import LossOf, Update
@@ -24,6 +24,7 @@ class DdpEngine:
         self._model = DistributedDataParallel(
             model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True
         )
+        self._model.register_comm_hook(None, _sum_over_ranks)
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=compute == torch.bfloat16)
         self._optimizer = optimizer
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -41,3 +42,14 @@ class DdpEngine:
         self._optimizer.step()
         self._optimizer.zero_grad()
         return Update(norm, applied=True)
+
+
+def _sum_over_ranks(
+    state: None,
+    bucket: distributed.GradBucket,  # type: ignore[name-defined]
+) -> torch.futures.Future[torch.Tensor]:
+    """DDP's reduction without its division: a loss scaled up by the ranks and averaged again is rounded otherwise."""
+    work = distributed.all_reduce(bucket.buffer(), async_op=True)
+    assert work is not None
+    summed: torch.futures.Future[torch.Tensor] = work.get_future().then(lambda future: future.value()[0])
+    return summed

@@ -23,7 +23,7 @@ class Engine(Protocol):
     """Gradients and updates over all ranks; every rank calls each method the same number of times."""
 
     def accumulate(self, loss_of: LossOf, *, last: bool) -> torch.Tensor:
-        """Forward and backward of one micro-batch; on the `last` of a step gradients are averaged over the ranks.
+        """Forward and backward of one micro-batch; on the `last` of a step gradients are summed over the ranks.
 
         Returns the loss, detached.
         """

@@ -2,7 +2,7 @@
 
 import deepspeed
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from launcher.train.engines.engine import LossOf, Update
 
@@ -29,7 +29,7 @@ class ZeroEngine:
     def accumulate(self, loss_of: LossOf, *, last: bool) -> torch.Tensor:
         self._engine.set_gradient_accumulation_boundary(last)
         loss = loss_of(self._engine)
-        self._engine.backward(loss, scale_wrt_gas=False)
+        self._engine.backward(loss * distributed.get_world_size(), scale_wrt_gas=False)  # DeepSpeed averages
         if not last:
             self._engine.step()
         return loss.detach()
