@@ -2,7 +2,6 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
-# Nothing that a shell exports steers an install or a run of these two commands
 INSTALLED := .venv/.installed
 
 .PHONY: demo test e2e bench lint clean

@@ -19,7 +19,7 @@ Verb = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
-    chosen = make_parser().parse_args(arguments)
+    chosen = _parse(arguments)
     try:
         verb: Verb = chosen.verb
         return verb(chosen)
@@ -29,6 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("launcher: cancelled", file=sys.stderr)
         return 130
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Flags and KEY=VALUE in any order, which argparse alone does not take below a verb."""
+    parser = make_parser()
+    chosen, rest = parser.parse_known_args(arguments)
+    strays = [word for word in rest if word.startswith("-") or "=" not in word or "overrides" not in chosen]
+    if strays:
+        parser.error(f"unrecognized arguments: {' '.join(strays)}")
+    if rest:
+        chosen.overrides += rest
+    return chosen
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -72,7 +84,11 @@ def make_parser() -> argparse.ArgumentParser:
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a file, or a shipped recipe such as demo/headlines")
     parser.add_argument(
-        "overrides", metavar="KEY=VALUE", nargs="*", help="override a field by its path; cluster.KEY for the profile's"
+        "overrides",
+        metavar="KEY=VALUE",
+        nargs="*",
+        default=[],
+        help="override a field by its path; cluster.KEY for the profile's",
     )
     parser.add_argument(
         "--cluster", metavar="PROFILE", help="cluster profile, a file or a shipped one (default: local)"

@@ -13,12 +13,6 @@ class InvalidInput(LauncherError, ValueError):
     exit_code = 2
 
 
-class DoesNotFit(LauncherError, ValueError):
-    """The recipe asks for more than the machine has."""
-
-    exit_code = 3
-
-
 class RunOwned(LauncherError):
     """Another attempt owns the run."""
 

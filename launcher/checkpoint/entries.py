@@ -33,7 +33,7 @@ class Open(Stamped):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit(Stamped):
-    """A checkpoint was written and verified."""
+    """A checkpoint was written whole."""
 
     kind: Literal["commit"] = "commit"
     step: int

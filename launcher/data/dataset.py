@@ -44,32 +44,47 @@ def load_dataset(recipe: Recipe) -> Dataset:
     read = len(train) + len(test)
     if data.deduplicate:
         train, test = deduplicate(train), deduplicate(test)
+        asked = {tuple(row.fields.values()) for row in test}
+        train = [row for row in train if tuple(row.fields.values()) not in asked]
     kept = len(train) + len(test)
     if data.split is not None:
-        train, test = stratified_split(train, data.split)
+        train, test = stratified_split(train, data.split, label_names(recipe.task) or [None])
+    for path, rows in (("data.train", train), ("data.test", test)):
+        if not rows:
+            raise InvalidInput(f"{path}: every text has two labels, so no row is left; say data.deduplicate: false")
     return Dataset(train, test, dropped=read - kept)
 
 
 def _named(rows: list[Columns], data: Data, task: Task, path: str) -> list[Row]:
     inputs, labels = input_fields(task), label_names(task)
-    written = [] if labels is not None else template_fields(task.completion) if isinstance(task, Instruction) else []
-    wanted = {name: data.fields.get(name, name) for name in dict.fromkeys([*inputs, *written])}
+    written = template_fields(task.completion) if isinstance(task, Instruction) and labels is None else []
+    columns = {name: data.fields.get(name, name) for name in dict.fromkeys([*inputs, *written])}
     label_column = data.fields.get("label", "label")
-    for column in [*wanted.values(), *([label_column] if labels is not None else [])]:
-        if column not in rows[0]:
-            raise InvalidInput(
-                f"{path}: no column {column!r} among {', '.join(rows[0])}; name it under data.fields, "
-                "or give columns: for a file without a header line"
-            )
+    needed = [*columns.values(), *([label_column] if labels is not None else [])]
     named = []
     for number, row in enumerate(rows, 1):
-        label = None
-        if labels is not None:
-            raw = row[label_column]
-            label = data.labels.get(raw, raw)
-            if label not in labels:
-                raise InvalidInput(
-                    f"{path}: row {number}: label {raw!r} is not among {', '.join(labels)}; map it under data.labels"
-                )
-        named.append(Row({name: row[column] for name, column in wanted.items()}, label))
+        place = f"{path}: row {number}"
+        _check_columns(row, needed, place)
+        fields = {name: row[column] for name, column in columns.items()}
+        if not any(fields[name].strip() for name in inputs):
+            blank = ", ".join(repr(columns[name]) for name in inputs)
+            raise InvalidInput(f"{place}: nothing to read in {blank}; remove the row, or fill it in")
+        label = _label(row[label_column], data, labels, place) if labels is not None else None
+        named.append(Row(fields, label))
     return named
+
+
+def _check_columns(row: Columns, needed: list[str], place: str) -> None:
+    for column in needed:
+        if column not in row:
+            raise InvalidInput(
+                f"{place}: no column {column!r} among {', '.join(row)}; name it under data.fields, "
+                "or give columns: for a file without a header line"
+            )
+
+
+def _label(written: str, data: Data, labels: list[str], place: str) -> str:
+    label = data.labels.get(written, written)
+    if label not in labels:
+        raise InvalidInput(f"{place}: label {written!r} is not among {', '.join(labels)}; map it under data.labels")
+    return label

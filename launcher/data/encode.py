@@ -15,9 +15,11 @@ class Tokenizer(Protocol):
     """The part of a Hugging Face tokenizer that encoding uses."""
 
     @property
-    def eos_token_id(self) -> int: ...
+    def eos_token_id(self) -> int | None: ...
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
+
+    def get_vocab(self) -> dict[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def encode_example(row: Row, task: Task, tokenizer: Tokenizer, max_length: int) 
     if isinstance(task, SequenceClassification):
         ids = tokenizer.encode(task.text.format(**row.fields), add_special_tokens=True)
         return Example(ids[:max_length], [task.labels.index(row.label or "")], len(ids) > max_length)
-    completion = _completion_ids(_completion(row, task), tokenizer)
+    completion = _completion_ids(_completion(row, task), task, tokenizer)
     whole = tokenizer.encode(task.prompt.format(**row.fields), add_special_tokens=True)
     prompt = _cut_prompt(whole, max_length - len(completion))
     return Example(prompt + completion, [IGNORED] * len(prompt) + completion, len(prompt) < len(whole))
@@ -62,7 +64,7 @@ def encode_question(row: Row, task: Task, tokenizer: Tokenizer, max_length: int)
     if isinstance(task, SequenceClassification):
         ids = tokenizer.encode(task.text.format(**row.fields), add_special_tokens=True)
         return Question(ids[:max_length], [])
-    candidates = [_completion_ids(text, tokenizer) for text in _candidates(row, task)]
+    candidates = [_completion_ids(text, task, tokenizer) for text in _candidates(row, task)]
     whole = tokenizer.encode(task.prompt.format(**row.fields), add_special_tokens=True)
     return Question(_cut_prompt(whole, max_length - max(map(len, candidates))), candidates)
 
@@ -86,12 +88,34 @@ def _completion(row: Row, task: Instruction) -> str:
     return task.completion.format(**row.fields, label=task.label_words[row.label or ""])
 
 
-def _completion_ids(text: str, tokenizer: Tokenizer) -> list[int]:
-    return [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+def end_token_id(task: Instruction, tokenizer: Tokenizer) -> int:
+    """The token that ends a completion.
+
+    Raises:
+        InvalidInput: the task's end token is not in the vocabulary, or neither has one.
+    """
+    if task.end_token is None:
+        if tokenizer.eos_token_id is None:
+            raise InvalidInput(
+                "task.end_token: the tokenizer has no end-of-text token; name the one that ends a completion"
+            )
+        return tokenizer.eos_token_id
+    vocabulary = tokenizer.get_vocab()
+    if task.end_token not in vocabulary:
+        raise InvalidInput(
+            f"task.end_token: {task.end_token!r} is no token of the model's vocabulary; name one that is"
+        )
+    return vocabulary[task.end_token]
+
+
+def _completion_ids(text: str, task: Instruction, tokenizer: Tokenizer) -> list[int]:
+    return [*tokenizer.encode(text, add_special_tokens=False), end_token_id(task, tokenizer)]
 
 
 def _cut_prompt(ids: list[int], room: int) -> list[int]:
     """The first token and the end of a prompt: the question stands at its end, the row's text before it."""
     if room < 2:
-        raise InvalidInput(f"training.max_length leaves {room} tokens for the prompt after the completion; raise it")
+        raise InvalidInput(
+            f"training.max_length: raise it by {2 - room} or more, to hold a completion and 2 tokens of its prompt"
+        )
     return ids if len(ids) <= room else ids[:1] + ids[1 - room :]

@@ -9,7 +9,8 @@ import numpy.typing as npt
 @lru_cache(maxsize=2)
 def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     """A permutation of `rows` row numbers, keyed by (seed, epoch)."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(rows)
+    key = np.array([seed % 2**64, epoch], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).permutation(rows)
 
 
 def step_rows(step: int, global_batch: int, rows: int, seed: int, total: int) -> list[int]:

@@ -1,9 +1,11 @@
 """Rows out of a source: each a mapping of column name to text."""
 
+import codecs
 import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from textwrap import shorten
 
 from launcher.data.headlines import headlines
 from launcher.errors import InvalidInput
@@ -35,31 +37,39 @@ def _read_text(url: str, encoding: str) -> str:
     except FileNotFoundError:
         raise InvalidInput(f"{url}: no such file; relative paths start at the working directory") from None
     except ImportError as error:
-        extra = EXTRAS.get(url.partition("://")[0], "s3")
-        raise InvalidInput(f"{url}: {error}; install it with: pip install 'llama-launcher[{extra}]'") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{url}: cannot be read: {error}") from error
+        extra = EXTRAS.get(url.partition("://")[0])
+        mend = f"pip install 'llama-launcher[{extra}]'" if extra else "install what it names"
+        raise InvalidInput(f"{url}: {shorten(str(error), 200)}; {mend}") from error
+    except Exception as error:  # every store's client has errors of its own
+        raise InvalidInput(
+            f"{url}: cannot be read: {shorten(str(error) or repr(error), 300)}; give a path or URL of a file"
+        ) from error
+    return _decode(raw, url, encoding)
+
+
+def _decode(raw: bytes, url: str, encoding: str) -> str:
     try:
-        return raw.decode(encoding)
+        codec = codecs.lookup(encoding).name
+        return raw.decode("utf-8-sig" if codec == "utf-8" else codec)
     except LookupError:
         raise InvalidInput(f"{url}: encoding {encoding!r} is not known; try utf-8 or latin-1") from None
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"{url}:{line}: byte 0x{raw[error.start]:02x} is not {encoding}; "
+            f"{url}:{line}: byte 0x{error.object[error.start]:02x} is not {encoding}; "
             "give the file's own encoding, such as encoding: latin-1"
         ) from None
 
 
 def _read_delimited(source: Delimited, reader: Iterator[list[str]], line: Callable[[], int]) -> list[Columns]:
-    header = source.columns
+    header = _distinct(source.columns, source) if source.columns is not None else None
     rows: list[Columns] = []
     try:
         for cells in reader:
             if not cells:
                 continue
             if header is None:
-                header = cells
+                header = _distinct(cells, source)
             elif len(cells) != len(header):
                 raise InvalidInput(
                     f"{source.url}:{line()}: {len(cells)} cells where {len(header)} columns are expected "
@@ -70,6 +80,15 @@ def _read_delimited(source: Delimited, reader: Iterator[list[str]], line: Callab
     except csv.Error as error:
         raise InvalidInput(f"{source.url}:{line()}: {error}; is the file quoted as its kind says?") from error
     return rows
+
+
+def _distinct(header: list[str], source: Delimited) -> list[str]:
+    for name in header:
+        if header.count(name) > 1:
+            raise InvalidInput(
+                f"{source.url}: two columns are named {name!r}; rename one of them ({', '.join(header)})"
+            )
+    return header
 
 
 def _read_csv(source: Csv) -> list[Columns]:
@@ -91,11 +110,20 @@ def _read_jsonl(source: Jsonl) -> list[Columns]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise InvalidInput(f"{source.url}:{number}:{error.colno}: not JSON: {error.msg}") from None
+            raise InvalidInput(
+                f"{source.url}:{number}:{error.colno}: not JSON: {error.msg}; write one JSON object a line"
+            ) from None
         if not isinstance(row, dict):
             raise InvalidInput(f"{source.url}:{number}: a JSON object is expected, not a {type(row).__name__}")
-        rows.append({key: value if isinstance(value, str) else json.dumps(value) for key, value in row.items()})
+        rows.append({key: _json_text(value) for key, value in row.items()})
     return rows
+
+
+def _json_text(value: object) -> str:
+    """A string as it is, nothing for null, and anything else as JSON writes it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _make_headlines(source: Headlines) -> list[Columns]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from launcher.data.dataset import Dataset, label_names
 from launcher.data.encode import Question
+from launcher.data.split import Row
 from launcher.evaluate.classical import classical_predictions
 from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
 from launcher.evaluate.predictions import Predictions, predictions_csv
 from launcher.evaluate.score import Scores
-from launcher.evaluate.table import BASE, CLASSICAL, TUNED
+from launcher.evaluate.table import BASE, TUNED
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import METRICS, PREDICTIONS
 from launcher.storage.store import Store
@@ -42,15 +43,24 @@ def best_label(scores: Sequence[float], labels: Sequence[str]) -> str:
 
 
 def classify(recipe: Recipe, dataset: Dataset, base: Scores, tuned: Scores) -> dict[str, ClassificationMetrics]:
-    """Metrics by model name, in the order to show."""
+    """Metrics of base and tuned model by name, in the order to show."""
     labels = label_names(recipe.task)
     assert labels is not None
-    true = [row.label or "" for row in dataset.test]
     predicted = {name: [best_label(row, labels) for row in scores] for name, scores in ((BASE, base), (TUNED, tuned))}
-    if recipe.evaluation.classical:
-        train = [row.text for row in dataset.train], [row.label or "" for row in dataset.train]
-        predicted[CLASSICAL] = classical_predictions(*train, [row.text for row in dataset.test])
-    return {name: classification_metrics(true, answers, labels) for name, answers in predicted.items()}
+    return {name: classification_metrics(_true(dataset.test), given, labels) for name, given in predicted.items()}
+
+
+def classical_line(recipe: Recipe, dataset: Dataset) -> ClassificationMetrics:
+    """Metrics of TF-IDF and logistic regression on the same rows.
+
+    Raises:
+        InvalidInput: the training rows have no words to count.
+    """
+    labels = label_names(recipe.task)
+    assert labels is not None
+    texts, questions = [row.text for row in dataset.train], [row.text for row in dataset.test]
+    predicted = classical_predictions(texts, _true(dataset.train), questions)
+    return classification_metrics(_true(dataset.test), predicted, labels)
 
 
 def completion_metrics(questions: Sequence[Question], scores: Scores) -> CompletionMetrics:
@@ -64,8 +74,9 @@ def store_predictions(store: Store, recipe: Recipe, dataset: Dataset, base: Scor
     labels = label_names(recipe.task)
     assert labels is not None
     texts = [row.text for row in dataset.test]
-    true = [row.label or "" for row in dataset.test]
-    content = predictions_csv(texts, true, labels, _predictions(base, labels), _predictions(tuned, labels))
+    content = predictions_csv(
+        texts, _true(dataset.test), labels, _predictions(base, labels), _predictions(tuned, labels)
+    )
     store.write(PREDICTIONS, content)
 
 
@@ -73,6 +84,10 @@ def store_metrics(store: Store, metrics: Mapping[str, ClassificationMetrics]) ->
     """Write evaluation/metrics.json."""
     content = {name: each.to_dict() for name, each in metrics.items()}
     store.write(METRICS, json.dumps(content, indent=1).encode())
+
+
+def _true(rows: Sequence[Row]) -> list[str]:
+    return [row.label or "" for row in rows]
 
 
 def _predictions(scores: Scores, labels: Sequence[str]) -> Predictions:

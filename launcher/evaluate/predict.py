@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from launcher.data.dataset import input_fields, label_names
-from launcher.data.encode import encode_question
+from launcher.data.encode import encode_question, end_token_id
 from launcher.data.split import Row
 from launcher.errors import InvalidInput
 from launcher.evaluate.outcome import best_label, probabilities
@@ -57,9 +58,16 @@ def generate_texts(trained: Trained, texts: Sequence[str], max_new_tokens: int) 
     if not isinstance(task, Instruction):
         raise InvalidInput(f"{trained.recipe.name} trained a classification head, which writes no text")
     prompts = [task.prompt.format(**_row(trained, text).fields) for text in texts]
+    options: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "do_sample": False,
+        "use_cache": True,
+        "pad_token_id": trained.tokenizer.pad_token_id,
+        "eos_token_id": end_token_id(task, trained.tokenizer),
+    }
     with trained.as_base(trained.base):
-        base = [_written(trained.base, trained.tokenizer, prompt, max_new_tokens) for prompt in prompts]
-    tuned = [_written(trained.tuned, trained.tokenizer, prompt, max_new_tokens) for prompt in prompts]
+        base = [_written(trained.base, trained.tokenizer, prompt, options) for prompt in prompts]
+    tuned = [_written(trained.tuned, trained.tokenizer, prompt, options) for prompt in prompts]
     return [Answers(*each) for each in zip(texts, base, tuned, strict=True)]
 
 
@@ -68,7 +76,8 @@ def _scores(trained: Trained, model: TrainableModel, texts: Sequence[str]) -> li
     rows = [_row(trained, text) for text in texts]
     questions = [encode_question(row, recipe.task, trained.tokenizer, recipe.training.max_length) for row in rows]
     pad_id = int(trained.tokenizer.pad_token_id)
-    return score(model, questions, pad_id=pad_id, batch_size=recipe.evaluation.batch_size, device=trained.device)
+    with torch.autocast(trained.device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16"):
+        return score(model, questions, pad_id=pad_id, batch_size=recipe.evaluation.batch_size, device=trained.device)
 
 
 def _row(trained: Trained, text: str) -> Row:
@@ -83,11 +92,9 @@ def _labelled(scores: Sequence[float], labels: Sequence[str]) -> Answer:
 
 
 @torch.inference_mode()
-def _written(model: TrainableModel, tokenizer: PreTrainedTokenizerBase, prompt: str, max_new_tokens: int) -> Answer:
-    inputs = tokenizer(prompt, return_tensors="pt").to(model.device)
+def _written(model: TrainableModel, tokenizer: PreTrainedTokenizerBase, prompt: str, options: dict[str, Any]) -> Answer:
+    inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False).to(model.device)
     model.eval()
-    ids = model.generate(  # type: ignore[operator]
-        **inputs, max_new_tokens=max_new_tokens, do_sample=False, use_cache=True, pad_token_id=tokenizer.pad_token_id
-    )
+    ids = model.generate(**inputs, **options)  # type: ignore[operator]
     written = tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return Answer(str(written), {})

@@ -17,7 +17,7 @@ TrainableModel = PreTrainedModel | PeftModel
 
 
 def adapt(model: PreTrainedModel, recipe: Recipe) -> TrainableModel:
-    """The model with the recipe's method applied; adapters are drawn by `training.seed` and kept in fp32.
+    """The model with the recipe's method applied; adapters are drawn by `training.seed`, all trained weights are fp32.
 
     With added tokens the embedding and the output layer are trained whole: their new rows are random.
     """
@@ -31,7 +31,7 @@ def adapt(model: PreTrainedModel, recipe: Recipe) -> TrainableModel:
     grown = isinstance(recipe.model, Pretrained) and bool(recipe.model.add_tokens)
     whole = [*method.modules_to_save, *(["embed_tokens", "lm_head"] if grown else [])]
     torch.manual_seed(recipe.training.seed)
-    return get_peft_model(
+    adapted = get_peft_model(
         model,
         LoraConfig(
             r=method.r,
@@ -42,6 +42,10 @@ def adapt(model: PreTrainedModel, recipe: Recipe) -> TrainableModel:
             task_type=TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM,
         ),
     )
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:  # PEFT leaves modules that are trained whole in the type of the base
+            parameter.data = parameter.data.float()
+    return adapted
 
 
 def trainable_parameters(model: nn.Module) -> int:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from launcher.errors import InvalidInput
-from launcher.model.fetch import fetch_model
+from launcher.model.fetch import CONFIG, fetch_model
 from launcher.recipe.model import Model, Scratch
 
 
@@ -16,11 +16,11 @@ def model_config(model: Model) -> dict[str, Any]:
     """
     if isinstance(model, Scratch):
         return {**model.model_dump(exclude={"kind", "seed"}), "model_type": "llama"}
-    path = fetch_model(model) / "config.json"
+    path = fetch_model(model, CONFIG) / "config.json"
     try:
         config = json.loads(path.read_text())
-    except ValueError as error:
-        raise InvalidInput(f"model: {path} is not JSON: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"model: {path} cannot be read as JSON: {error}; give a model folder") from error
     if not isinstance(config, dict):
         raise InvalidInput(f"model: {path} holds no JSON object")
     return config

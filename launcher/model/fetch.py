@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from textwrap import shorten
 
 from launcher.errors import InvalidInput
 from launcher.recipe.model import Pretrained
@@ -11,8 +12,15 @@ from launcher.recipe.model import Pretrained
 CACHE = Path("~/.cache/llama-launcher/models")
 
 
-def fetch_model(model: Pretrained) -> Path:
+CONFIG = ["config.json"]
+WHOLE = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
+"""Files of a hub repository by pattern."""
+
+
+def fetch_model(model: Pretrained, patterns: list[str] = WHOLE) -> Path:
     """The folder that holds config, weights and tokenizer; processes of one node wait for one download.
+
+    From a hub, only files that fit the `patterns` are fetched.
 
     Raises:
         InvalidInput: the model is absent, gated or cannot be reached.
@@ -25,7 +33,7 @@ def fetch_model(model: Pretrained) -> Path:
         if not (folder / "config.json").is_file():
             raise InvalidInput(f"model.name_or_path: {folder} holds no config.json; give a Hugging Face model folder")
         return folder
-    return _fetch_hub(name, model.revision)
+    return _fetch_hub(name, model.revision, patterns)
 
 
 def is_local(name: str) -> bool:
@@ -34,33 +42,39 @@ def is_local(name: str) -> bool:
 
 
 def _fetch_url(url: str) -> Path:
-    import fsspec
     from filelock import FileLock
 
-    cache = CACHE.expanduser()
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / hashlib.sha256(url.encode()).hexdigest()[:32]
-    with FileLock(f"{folder}.lock"):
-        if not folder.is_dir():
-            partial = folder.with_suffix(f".{os.getpid()}.partial")
-            try:
-                filesystem, path = fsspec.url_to_fs(url)
-                filesystem.get(path.rstrip("/") + "/", str(partial) + "/", recursive=True)
-                partial.rename(folder)
-            except (OSError, ValueError, ImportError) as error:
-                raise InvalidInput(f"model.name_or_path: {url} cannot be fetched: {error}") from error
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
-    if not (folder / "config.json").is_file():
-        raise InvalidInput(f"model.name_or_path: {url} holds no config.json; give a Hugging Face model folder")
+    folder = CACHE.expanduser() / hashlib.sha256(url.encode()).hexdigest()[:32]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.is_dir():
+                _download(url, folder)
+    except Exception as error:  # every store's client has errors of its own
+        reason = shorten(str(error) or repr(error), 300)
+        raise InvalidInput(f"model.name_or_path: {url} cannot be fetched: {reason}; give a model folder") from error
     return folder
 
 
-def _fetch_hub(name: str, revision: str | None) -> Path:
+def _download(url: str, folder: Path) -> None:
+    """Copy a model's files to `folder`, which stands there whole or not at all."""
+    import fsspec
+
+    partial = folder.with_suffix(f".{os.getpid()}.partial")
+    try:
+        filesystem, path = fsspec.url_to_fs(url)
+        filesystem.get(path.rstrip("/") + "/", str(partial) + "/", recursive=True)
+        if not (partial / "config.json").is_file():
+            raise FileNotFoundError("it holds no config.json")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fetch_hub(name: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     place = f"model.name_or_path: {name}" + (f" at revision {revision}" if revision else "")
-    patterns = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except errors.GatedRepoError:
@@ -74,4 +88,5 @@ def _fetch_hub(name: str, revision: str | None) -> Path:
             f"{place}: the hub has no such model, or it is private; a local folder starts with ./, ../ or /"
         ) from None
     except (errors.LocalEntryNotFoundError, OSError) as error:
-        raise InvalidInput(f"{place} is not in the local cache and the hub cannot be reached: {error}") from error
+        reason = shorten(str(error), 300)
+        raise InvalidInput(f"{place} is not in the local cache and the hub cannot be reached: {reason}") from error

@@ -1,10 +1,12 @@
 """The base model in memory: type, quantisation, head, grown embedding."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import torch
 from bitsandbytes.nn.modules import Linear4bit
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -13,6 +15,8 @@ from transformers import (
     PreTrainedModel,
 )
 
+from launcher.errors import InvalidInput
+from launcher.model.tokenizer import rows_needed
 from launcher.recipe.method import Full, QLora
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.task import SequenceClassification
@@ -31,6 +35,9 @@ def load_model(
     """The base on `device`, in evaluation mode; new weights (a head, added tokens) are drawn by `training.seed`.
 
     Weights to be trained are fp32. Frozen ones take the type of `training.precision`, or 4 bits.
+
+    Raises:
+        InvalidInput: the folder's weights are missing or damaged.
     """
     compute = PRECISIONS[recipe.training.precision]
     options: dict[str, object] = {"dtype": torch.float32 if isinstance(recipe.method, Full) else compute}
@@ -38,15 +45,17 @@ def load_model(
         options["quantization_config"] = _quantization(recipe.method, compute)
         options["device_map"] = {"": device}
     torch.manual_seed(recipe.training.seed)
-    model: PreTrainedModel
+    auto: type[AutoModelForCausalLM | AutoModelForSequenceClassification] = AutoModelForCausalLM
     if isinstance(recipe.task, SequenceClassification):
         names = dict(enumerate(recipe.task.labels))
         options |= {"id2label": names, "label2id": {name: index for index, name in names.items()}}
-        model = AutoModelForSequenceClassification.from_pretrained(folder, **options)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(folder, **options)
-    if len(tokenizer) > model.config.vocab_size:
-        model.resize_token_embeddings(len(tokenizer))
+        auto = AutoModelForSequenceClassification
+    try:
+        model: PreTrainedModel = auto.from_pretrained(folder, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InvalidInput(f"model: {folder} does not load: {shorten(str(error), 300)}; fetch it anew") from error
+    if rows_needed(tokenizer) > model.config.vocab_size:
+        model.resize_token_embeddings(rows_needed(tokenizer))
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     if isinstance(recipe.method, QLora):

@@ -53,9 +53,19 @@ def check_vocabulary(tokenizer: "PreTrainedTokenizerBase", embedding_rows: int, 
     Raises:
         InvalidInput: the tokenizer belongs to another model.
     """
-    own = len(tokenizer) - (len(model.add_tokens) if isinstance(model, Pretrained) else 0)
+    added = set(model.add_tokens) if isinstance(model, Pretrained) else set()
+    own = _rows({token: index for token, index in tokenizer.get_vocab().items() if token not in added})
     if own > embedding_rows:
         raise InvalidInput(
-            f"model: the tokenizer has {own} tokens but the embedding {embedding_rows} rows; "
+            f"model: the tokenizer needs {own} rows but the embedding has {embedding_rows}; "
             "give the model's own tokenizer, or name new tokens under model.add_tokens"
         )
+
+
+def rows_needed(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Rows of the smallest embedding that holds every token id; ids may have gaps."""
+    return _rows(tokenizer.get_vocab())
+
+
+def _rows(vocabulary: dict[str, int]) -> int:
+    return max(vocabulary.values()) + 1

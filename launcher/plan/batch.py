@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from launcher.recipe.training import Training
 
@@ -43,7 +44,8 @@ def plan_batches(training: Training, *, world: int, rows: int) -> BatchPlan:
     if training.max_steps is not None:
         consumed = training.max_steps * global_batch
     else:
-        consumed = math.ceil((training.num_train_epochs or 1.0) * rows)
+        # As written in decimals: 1.1 x 10 rows are 11, where floats would round up to 12
+        consumed = math.ceil(Fraction(str(training.num_train_epochs or 1)) * rows)
     return BatchPlan(
         world=world,
         micro_batch=min(micro, share),

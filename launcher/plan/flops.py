@@ -1,5 +1,6 @@
 """Floating-point operations of training, and what devices can do at the most."""
 
+import re
 from typing import Any
 
 from launcher.plan.parameters import ParameterCount
@@ -12,7 +13,7 @@ PEAK_BF16 = {
     "L40S": 362e12,
     "L4": 121e12,
 }
-"""Dense bf16 operations a second by a part of the device's name, from NVIDIA's data sheets (SXM parts)."""
+"""Dense bf16 operations a second by a word of the device's name, from NVIDIA's data sheets (SXM parts)."""
 
 
 def flops_per_token(config: dict[str, Any], count: ParameterCount, method: Method, tokens: float) -> float:
@@ -28,4 +29,5 @@ def flops_per_token(config: dict[str, Any], count: ParameterCount, method: Metho
 
 def peak_flops(device_name: str) -> float | None:
     """Peak bf16 operations a second, or None for a device that the table does not know."""
-    return next((peak for name, peak in PEAK_BF16.items() if name in device_name), None)
+    words = re.split(r"\W+", device_name)
+    return next((peak for name, peak in PEAK_BF16.items() if name in words), None)

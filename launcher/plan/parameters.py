@@ -1,9 +1,11 @@
 """How many weights a Llama has and how many a method trains, from its configuration alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.recipe.method import Full, Method
+from launcher.errors import InvalidInput
+from launcher.recipe.method import Adapter, Full, Method
 from launcher.recipe.task import SequenceClassification, Task
 
 LLAMA_LIKE = {"llama", "mistral"}
@@ -34,25 +36,69 @@ def linear_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
     }
 
 
-def count_parameters(config: dict[str, Any], method: Method, task: Task) -> ParameterCount | None:
-    """Counts for a model's config.json, or None where its architecture is not a Llama's."""
+def count_parameters(
+    config: dict[str, Any], method: Method, task: Task, *, new_tokens: int = 0
+) -> ParameterCount | None:
+    """Counts for a model's config.json, or None where its architecture is not a Llama's.
+
+    Args:
+        new_tokens: rows by which the embedding grows; adapters then come with embedding and head trained whole.
+
+    Raises:
+        InvalidInput: the method names a module that the model does not have.
+    """
     if config.get("model_type") not in LLAMA_LIKE or config.get("attention_bias") or config.get("mlp_bias"):
         return None
-    hidden, vocabulary, layers = config["hidden_size"], config["vocab_size"], config["num_hidden_layers"]
-    shapes = linear_shapes(config)
-    blocks = layers * sum(inputs * outputs for inputs, outputs in shapes.values())
-    norms = layers * 2 * hidden + hidden
-    embedding = vocabulary * hidden
-    if isinstance(task, SequenceClassification):
-        head = own_head = hidden * len(task.labels)
-    else:
-        head, own_head = embedding, 0 if config.get("tie_word_embeddings") else embedding
-    total = blocks + norms + embedding + own_head
+    matrices, norms = _matrices(config, task, config["vocab_size"] + new_tokens), _norms(config)
+    sizes = {name: copies * inputs * outputs for name, (copies, inputs, outputs) in matrices.items()} | norms
+    embedding = sizes["embed_tokens"]
+    tied = bool(config.get("tie_word_embeddings")) and "lm_head" in sizes
+    total = sum(sizes.values()) - (embedding if tied else 0)
+    multiplied = sum(sizes.values()) - embedding - sum(norms.values())
     if isinstance(method, Full):
-        return ParameterCount(total, total, blocks + head)
-    targets = list(shapes) if method.target_modules == "all-linear" else method.target_modules
-    adapters = layers * sum(method.r * sum(shapes[name]) for name in targets if name in shapes)
-    whole = own_head if isinstance(task, SequenceClassification) else 0
-    saved = {"embed_tokens": embedding, "lm_head": embedding}
-    whole += sum(saved.get(name, 0) for name in method.modules_to_save)
-    return ParameterCount(total + adapters, adapters + whole, blocks + head)
+        return ParameterCount(total, total, multiplied)
+    whole = _trained_whole(method, sizes, grown=new_tokens > 0)
+    targets = _targets(method, linear_shapes(config), matrices) - whole
+    adapters = sum(
+        copies * method.r * (inputs + outputs)
+        for name, (copies, inputs, outputs) in matrices.items()
+        if name in targets
+    )
+    return ParameterCount(total + adapters, adapters + sum(sizes[name] for name in whole), multiplied)
+
+
+def _matrices(config: dict[str, Any], task: Task, vocabulary: int) -> dict[str, tuple[int, int, int]]:
+    """Every matrix of the model: module name to (copies, inputs, outputs)."""
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    head = ("score", len(task.labels)) if isinstance(task, SequenceClassification) else ("lm_head", vocabulary)
+    return {
+        **{name: (layers, *shape) for name, shape in linear_shapes(config).items()},
+        "embed_tokens": (1, vocabulary, hidden),
+        head[0]: (1, hidden, head[1]),
+    }
+
+
+def _norms(config: dict[str, Any]) -> dict[str, int]:
+    """Weights of every norm, in all layers together."""
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    return {"input_layernorm": layers * hidden, "post_attention_layernorm": layers * hidden, "norm": hidden}
+
+
+def _targets(method: Adapter, blocks: Iterable[str], matrices: Iterable[str]) -> set[str]:
+    """Modules that get adapters; PEFT passes over names that it does not find, which hides misspellings."""
+    targets = set(blocks if method.target_modules == "all-linear" else method.target_modules)
+    _refuse_unknown("target_modules", targets - set(matrices), matrices)
+    return targets
+
+
+def _trained_whole(method: Adapter, modules: Iterable[str], *, grown: bool) -> set[str]:
+    """Modules that are trained beside the adapters: as PEFT does, every one that ends in a name that is asked for."""
+    found = {name: {module for module in modules if module.endswith(name)} for name in method.modules_to_save}
+    _refuse_unknown("modules_to_save", {name for name in found if not found[name]}, modules)
+    own = {"score", "embed_tokens", "lm_head"} if grown else {"score"}
+    return set().union(own & set(modules), *found.values())
+
+
+def _refuse_unknown(key: str, unknown: set[str], known: Iterable[str]) -> None:
+    if unknown:
+        raise InvalidInput(f"method.{key}: the model has no module {min(unknown)!r}; known are {', '.join(known)}")

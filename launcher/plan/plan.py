@@ -8,6 +8,7 @@ from launcher.errors import InvalidInput
 from launcher.plan.batch import BatchPlan, plan_batches
 from launcher.plan.parameters import ParameterCount, count_parameters
 from launcher.plan.placement import Placement
+from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.table import refusal
 
@@ -24,7 +25,7 @@ class Plan:
     test_rows: int
     dropped_rows: int
     parameters: ParameterCount | None
-    """None where the architecture is not known before the model is loaded."""
+    """None where the architecture is not known before the model is loaded; added tokens count as new ones."""
 
 
 def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: dict[str, Any]) -> Plan:
@@ -42,6 +43,7 @@ def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: di
             f"training.max_length: {recipe.training.max_length} tokens do not fit the model's {positions} positions; "
             f"give {positions} at the most"
         )
+    new_tokens = len(set(recipe.model.add_tokens)) if isinstance(recipe.model, Pretrained) else 0
     return Plan(
         recipe=recipe.name,
         method=recipe.method.kind,
@@ -52,7 +54,7 @@ def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: di
         batches=plan_batches(recipe.training, world=placement.workers, rows=len(dataset.train)),
         test_rows=len(dataset.test),
         dropped_rows=dataset.dropped,
-        parameters=count_parameters(config, recipe.method, recipe.task),
+        parameters=count_parameters(config, recipe.method, recipe.task, new_tokens=new_tokens),
     )
 
 

@@ -35,8 +35,9 @@ def _templates(task: Task) -> _Findings:
     key, template = ("prompt", task.prompt) if isinstance(task, Instruction) else ("text", task.text)
     if "label" in template_fields(template):
         yield ("task", key), "{label} would show the model its answer", "remove it"
-    if isinstance(task, Instruction) and task.label_words and "label" not in template_fields(task.completion):
-        yield ("task", "completion"), "label_words is given, but the completion has no {label}", "write {label} in it"
+    if isinstance(task, Instruction) and task.label_words and set(template_fields(task.completion)) != {"label"}:
+        message = "with label_words a completion has the field {label} and no other"
+        yield ("task", "completion"), message, "say {label} once"
 
 
 def _combination(recipe: Recipe) -> _Findings:

@@ -68,7 +68,7 @@ class Data(Section):
     labels: dict[str, str] = {}
     """How a label is written in the source to its name; empty where they are the same."""
     deduplicate: bool = True
-    """Drop repeated texts, and texts that carry two labels, before anything is split."""
+    """Drop repeated texts, texts that carry two labels, and training rows that stand in `test`; then split."""
 
     @model_validator(mode="after")
     def _one_source_of_test_rows(self) -> "Data":

@@ -16,7 +16,7 @@ class Pretrained(Section):
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     pad_token: str | None = None
-    """Padding token; by default the tokenizer's own, else its unknown or end token."""
+    """Padding token; by default the tokenizer's own, else the one Llama 3 reserves, the unknown or the end token."""
     add_tokens: list[str] = []
     """Tokens to add to the tokenizer; the embedding grows with them."""
 

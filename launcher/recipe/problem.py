@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from launcher.errors import InvalidInput
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands, such as `("data", "columns", 0)`."""
+"""Where a value stands, such as `("data", "train", "columns", 0)`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@ from launcher.recipe.section import Section
 
 
 class Ddp(Section):
-    """Every rank holds everything; gradients are averaged."""
+    """Every rank holds everything; gradients are summed over the ranks."""
 
     kind: Literal["ddp"]
 

@@ -3,7 +3,7 @@
 from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from launcher.recipe.section import Section
 
@@ -14,11 +14,23 @@ def template_fields(template: str) -> list[str]:
     Raises:
         ValueError: an unmatched brace, or a field that is not a plain name.
     """
-    names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    for name in names:
-        if not name.isidentifier():
+    names = []
+    for _, name, form, conversion in Formatter().parse(template):
+        if name is None:
+            continue
+        if not name.isidentifier() or form or conversion:
             raise ValueError(f"field {{{name}}} is not a plain name; write {{{{ and }}}} for literal braces")
+        names.append(name)
     return names
+
+
+def _reads_something(template: str) -> str:
+    if not template_fields(template):
+        raise ValueError("the template reads no field of a row; write one in braces, such as {text}")
+    return template
+
+
+Template = Annotated[str, AfterValidator(_reads_something)]
 
 
 class Instruction(Section):
@@ -28,18 +40,15 @@ class Instruction(Section):
     """
 
     kind: Literal["instruction"]
-    prompt: str
+    prompt: Template
     """Template over a row's fields, such as `{text} The mood is`."""
-    completion: str = "{label}"
+    completion: Template = "{label}"
     """Template over a row's fields; `{label}` stands for the label's word where `label_words` is given."""
+    end_token: str | None = None
+    """Token that ends a completion; by default the tokenizer's end-of-text token. Adapters leave the output layer as it
+    is, so name another where the base was never taught to write that one."""
     label_words: dict[str, str] | None = None
     """Label name to the words that stand for it in the completion."""
-
-    @field_validator("prompt", "completion")
-    @classmethod
-    def _parses(cls, template: str) -> str:
-        template_fields(template)
-        return template
 
     @model_validator(mode="after")
     def _words_are_told_apart(self) -> "Instruction":
@@ -53,16 +62,10 @@ class SequenceClassification(Section):
     """A head over the last token (Llama) or the first (BERT); one label a row."""
 
     kind: Literal["classification"]
-    text: str = "{text}"
+    text: Template = "{text}"
     """Template over a row's fields."""
     labels: Annotated[list[str], Field(min_length=2)]
     """Label names, in the order of the head's outputs."""
-
-    @field_validator("text")
-    @classmethod
-    def _parses(cls, template: str) -> str:
-        template_fields(template)
-        return template
 
 
 Task = Annotated[Instruction | SequenceClassification, Field(discriminator="kind")]

@@ -40,7 +40,7 @@ class Training(Section):
     max_grad_norm: PositiveFloat | None = 1.0
     """Global norm to clip to; null leaves gradients as they are."""
     gradient_checkpointing: bool = False
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> "Training":
@@ -53,6 +53,6 @@ class Training(Section):
 
 class Evaluation(Section):
     batch_size: PositiveInt = 32
-    """Rows a forward pass on one rank."""
+    """Rows a forward pass on one rank; each candidate completion is a row of its own."""
     classical: bool = True
     """Fit TF-IDF and logistic regression on the training rows as a line to beat."""

@@ -47,7 +47,7 @@ def run_attempt(job: Job, data: EncodedData, scratch: Path, console: RunConsole)
     failures, error = _fit(trainer, desk, console)
     if error is not None:
         lost = getattr(error, "worker_failures", {0: error})
-        raise first_cause(failures, lost, f"{job.run_url}/logs/{job.attempt}") from error
+        raise first_cause(failures, lost, job) from error
 
 
 def _fit(
@@ -78,7 +78,7 @@ def _fit(
         thread.join(POLL_S)
 
 
-# Both import on the node that runs them: the driver needs neither torch nor DeepSpeed for them.
+# Both import on the node that runs them, and not in the driver.
 
 
 def _build_ops(device: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from launcher.errors import LauncherError
 from launcher.train.meters import StepRecord
 
 
@@ -19,9 +20,9 @@ class RankFailure:
     rank: int
     host: str
     error: str
-    """Type and message, on one line."""
-    user_error: bool
-    """Whether the message is meant for the user as it stands."""
+    """Type and message, on one line; the message alone where the class is known."""
+    known: type[LauncherError] | None
+    """The class of an exception whose message is meant for the user as it stands."""
     traceback: str
 
 

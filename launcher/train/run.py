@@ -1,37 +1,32 @@
 """`launcher run`: a recipe on this machine, from its rows to its results."""
 
 import json
-import os
 import signal
-import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import FrameType
 
 from rich.console import Console
 
-from launcher.checkpoint.entries import Commit
-from launcher.checkpoint.journal import Attempt, Journal
+from launcher.checkpoint.journal import Attempt
 from launcher.cluster.profile import Local
 from launcher.data.dataset import label_names
 from launcher.errors import InvalidInput, LauncherError
-from launcher.evaluate.outcome import classify, completion_metrics, store_metrics, store_predictions
+from launcher.evaluate.outcome import classical_line, classify, completion_metrics, store_metrics, store_predictions
 from launcher.evaluate.score import Scores
-from launcher.evaluate.table import BASE, TUNED
+from launcher.evaluate.table import BASE, CLASSICAL, TUNED
 from launcher.plan.flops import flops_per_token
 from launcher.plan.plan import plan_lines
 from launcher.plan.preview import Preview, preview
-from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import BASE_SCORES, MODEL, RECIPE, tuned_scores
-from launcher.storage.store import AlreadyExists, Store
+from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
+from launcher.storage.store import Store
 from launcher.train.console import RunConsole
 from launcher.train.job import Job
 from launcher.train.prepare import Prepared, place_base, prepared
 from launcher.train.ray_local import local_ray
+from launcher.train.run_directory import new_run_id, open_run, run_store
 
 CANCELLED = 130
 """Exit code of a run that Ctrl-C ended, as shells count it."""
@@ -55,37 +50,15 @@ def run_recipe(recipe: Recipe, profile: Local, run_id: str | None, console: Cons
         LauncherError: the input is wrong, the run is taken, or the attempt failed.
     """
     ahead = preview(recipe, profile)
-    store = Store.open(f"{profile.storage.rstrip('/')}/{run_id or new_run_id(recipe)}")
+    store = run_store(profile.storage, run_id or new_run_id(recipe))
     with RunConsole(console) as screen, _interrupts():
         screen.line("\n".join(plan_lines(ahead.plan)))
         screen.wait("reading the model and encoding the rows")
         with prepared(recipe, ahead) as ready:
+            cut = sum(example.truncated for example in ready.data.train)
+            if cut:
+                screen.line(f"cut       {cut:,} training rows are longer than {recipe.training.max_length} tokens")
             return _attempt(Run(recipe, ahead, ready, store, screen))
-
-
-def new_run_id(recipe: Recipe) -> str:
-    """A name that no other run has."""
-    return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
-
-
-def open_run(store: Store, recipe: Recipe) -> Attempt:
-    """Take the run directory for a new attempt.
-
-    Raises:
-        InvalidInput: the storage cannot be written, or the run is another recipe's, or has ended.
-        RunOwned: another attempt has it.
-    """
-    store.check_writable()
-    journal = Journal(store)
-    if any(isinstance(entry, Commit) for entry in journal.entries()):
-        raise InvalidInput(f"--run-id: {store.location} has ended with a model; give another id, or leave it out")
-    content = f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
-    try:
-        store.create(RECIPE, content)
-    except AlreadyExists:
-        if store.read(RECIPE) != content:
-            raise InvalidInput(f"--run-id: {store.location} holds a run of another recipe; give another id") from None
-    return journal.open_attempt("local", str(os.getpid()), [socket.gethostname()])
 
 
 def _attempt(run: Run) -> int:
@@ -141,6 +114,11 @@ def _show_results(run: Run, attempt: Attempt) -> None:
     else:
         screen.wait("fitting TF-IDF and logistic regression")
         results = classify(recipe, dataset, base, tuned)
+        if recipe.evaluation.classical:
+            try:
+                results[CLASSICAL] = classical_line(recipe, dataset)
+            except InvalidInput as error:  # the model is trained: what cannot be compared is told, not lost
+                screen.line(str(error))
         store_metrics(store, results)
         store_predictions(store, recipe, dataset, base, tuned)
         screen.table(results)

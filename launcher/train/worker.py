@@ -12,7 +12,7 @@ import torch
 from ray.train.torch import get_device
 from torch import distributed
 
-from launcher.errors import InvalidInput
+from launcher.errors import LauncherError
 from launcher.model.adapt import TrainableModel, adapt
 from launcher.model.fetch import fetch_model
 from launcher.model.load import load_model
@@ -49,10 +49,14 @@ def work(config: dict[str, Any]) -> None:
             _run(rank, ray.get(config["data"]))
         except BaseException as error:
             traceback.print_exc()
-            line = " ".join(f"{type(error).__name__}: {error}".split())
-            shown = isinstance(error, InvalidInput)
-            ray.get(desk.post.remote(RankFailure(number, socket.gethostname(), line, shown, traceback.format_exc())))
+            ray.get(desk.post.remote(_failure(number, error)))
             raise
+
+
+def _failure(rank: int, error: BaseException) -> RankFailure:
+    known = type(error) if isinstance(error, LauncherError) else None
+    line = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
+    return RankFailure(rank, socket.gethostname(), line, known, traceback.format_exc())
 
 
 def _run(rank: Rank, data: EncodedData) -> None:
@@ -80,11 +84,13 @@ def _train(rank: Rank, model: TrainableModel, data: EncodedData, pad_id: int) ->
     loop = make_loop(rank, model, data.train, pad_id)
     events = EventLog(rank.store, rank.job.attempt, rank.number)
     told = time.monotonic()
-    for record in train(loop):
-        if not rank.leads:
-            continue
-        events.emit("step", **asdict(record))
-        if time.monotonic() - told > PROGRESS_INTERVAL_S or record.step == loop.steps:
-            rank.tell(Progress(record, loop.steps))
-            told = time.monotonic()
-    events.flush()
+    try:
+        for record in train(loop):
+            if not rank.leads:
+                continue
+            events.emit("step", **asdict(record))
+            if time.monotonic() - told > PROGRESS_INTERVAL_S or record.step == loop.steps:
+                rank.tell(Progress(record, loop.steps))
+                told = time.monotonic()
+    finally:
+        events.flush()

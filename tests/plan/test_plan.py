@@ -1,0 +1,144 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cluster.profile import Local
+from launcher.data.dataset import Dataset
+from launcher.data.split import Row
+from launcher.errors import InvalidInput
+from launcher.plan.batch import plan_batches
+from launcher.plan.parameters import count_parameters
+from launcher.plan.placement import Placement
+from launcher.plan.plan import Plan, make_plan, plan_lines
+from launcher.plan.preview import preview
+from launcher.recipe.load import load_recipe
+from launcher.recipe.recipe import Recipe
+from launcher.recipe.table import DEVICES, POSSIBLE
+
+RecipeOf = Callable[..., Recipe]
+
+PLACEMENT = Placement(workers=2, device="cpu", threads=1)
+DATASET = Dataset(train=[Row({"text": "x"}, "positive")] * 60, test=[Row({"text": "y"}, "negative")] * 9, dropped=3)
+CONFIG: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 172,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 512,
+}
+
+
+def test_a_plan_says_what_the_recipe_comes_to_on_the_machine(recipe_of: RecipeOf) -> None:
+    recipe = recipe_of(training={"global_batch_size": 8, "precision": "bf16"})
+    plan = make_plan(recipe, PLACEMENT, DATASET, CONFIG)
+    assert plan == Plan(
+        recipe="moods",
+        method="full",
+        strategy="ddp",
+        task="instruction",
+        precision="bf16",
+        placement=PLACEMENT,
+        batches=plan_batches(recipe.training, world=2, rows=60),
+        test_rows=9,
+        dropped_rows=3,
+        parameters=count_parameters(CONFIG, recipe.method, recipe.task),
+    )
+
+
+def test_a_plan_counts_added_tokens_each_once(recipe_of: RecipeOf) -> None:
+    base = {"kind": "pretrained", "name_or_path": "./x", "add_tokens": ["<a>", "<b>", "<a>"]}
+    plan = make_plan(recipe_of(model=base), PLACEMENT, DATASET, CONFIG)
+    assert plan.parameters is not None
+    assert plan.parameters.total == 260_032 + 2 * 64
+
+
+def test_a_plan_is_told_in_a_few_lines(recipe_of: RecipeOf) -> None:
+    plan = make_plan(recipe_of(training={"global_batch_size": 8}), PLACEMENT, DATASET, CONFIG)
+    assert plan_lines(plan) == [
+        "recipe    moods: full, instruction, ddp, fp32",
+        "workers   2 on cpu, 1 threads each",
+        "rows      60 to train on, 9 to test on (3 repeated or contradictory left out)",
+        "batch     8 rows a step = 2 workers x 1 micro-batches of 4 at most",
+        "steps     8 (1 epochs)",
+        "weights   260,032, of which 260,032 are trained (100.0%)",
+    ]
+    assert plan_lines(replace(plan, parameters=None, dropped_rows=0))[2:3] == ["rows      60 to train on, 9 to test on"]
+    assert len(plan_lines(replace(plan, parameters=None))) == 5
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_plan_answers_from_the_table_of_what_is_possible(recipe_of: RecipeOf, device: str) -> None:
+    for key, reason in POSSIBLE.items():
+        if key.device != device:
+            continue
+        task = {"kind": "classification", "labels": ["negative", "positive"]}
+        strategy = (
+            {"kind": "ddp"} if key.strategy == "ddp" else {"kind": "deepspeed", "zero_stage": int(key.strategy[-1])}
+        )
+        recipe = recipe_of(
+            method={"kind": key.method}, strategy=strategy, **({"task": task} if key.task == "classification" else {})
+        )
+        placement = Placement(1, key.device, 1)
+        if reason is None:
+            assert make_plan(recipe, placement, DATASET, CONFIG).strategy == key.strategy
+            continue
+        with pytest.raises(InvalidInput) as caught:
+            make_plan(recipe, placement, DATASET, CONFIG)
+        assert str(caught.value) == f"{key.method} with {key.strategy} on {device}: {reason}"
+
+
+def test_rows_longer_than_the_models_positions_are_refused(recipe_of: RecipeOf) -> None:
+    make_plan(recipe_of(training={"max_length": 512}), PLACEMENT, DATASET, CONFIG)
+    with pytest.raises(InvalidInput) as caught:
+        make_plan(recipe_of(training={"max_length": 513}), PLACEMENT, DATASET, CONFIG)
+    assert str(caught.value) == (
+        "training.max_length: 513 tokens do not fit the model's 512 positions; give 512 at the most"
+    )
+
+
+def test_a_misspelt_module_is_refused_before_anything_starts(recipe_of: RecipeOf) -> None:
+    method = {"kind": "lora", "target_modules": ["q_proj", "vproj"]}
+    with pytest.raises(InvalidInput, match=r"^method\.target_modules: the model has no module 'vproj'"):
+        make_plan(recipe_of(method=method), PLACEMENT, DATASET, CONFIG)
+
+
+def test_a_preview_reads_rows_and_configuration(tmp_path: Path, recipe_of: RecipeOf) -> None:
+    rows = [
+        {"text": f"{word} {number}", "label": word}
+        for word in ("negative", "neutral", "positive")
+        for number in range(5)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = {
+        "train": {"kind": "jsonl", "url": str(tmp_path / "rows.jsonl")},
+        "split": {"train_per_class": 3, "test_per_class": 2},
+    }
+    recipe = recipe_of(data=data, training={"max_length": 64})
+    ahead = preview(recipe, Local(backend="local", workers=1, accelerator="cpu"))
+    assert (
+        (ahead.plan.batches.rows, ahead.plan.test_rows) == (9, 6) == (len(ahead.dataset.train), len(ahead.dataset.test))
+    )
+    assert ahead.config["model_type"] == "llama"
+    assert ahead.plan.placement.workers == 1
+
+
+@pytest.mark.parametrize("name", ["financial-phrasebank-qlora", "sst2-classification-lora"])
+def test_recipes_for_real_data_plan(shared: Path, stories: Path, name: str) -> None:
+    data = shared / "data"
+    urls = {
+        "financial-phrasebank-qlora": [f"data.train.url={data}/financial-phrasebank/all-data.csv"],
+        "sst2-classification-lora": [f"data.{part}.url={data}/sst2/{part}.tsv" for part in ("train", "test")],
+    }
+    recipe = load_recipe(f"stories260k/{name}", [*urls[name], f"model.name_or_path={stories}"])
+    plan = preview(recipe, Local(backend="local", workers=1, accelerator="cpu")).plan
+    assert plan.parameters is not None
+    assert 92_480 <= plan.parameters.trainable < plan.parameters.total
+    assert plan.batches.steps == -(-plan.batches.rows_consumed // plan.batches.global_batch)
