@@ -51,7 +51,7 @@ def load_dataset(recipe: Recipe) -> Dataset:
         train, test = stratified_split(train, data.split, label_names(recipe.task) or [None])
     for path, rows in (("data.train", train), ("data.test", test)):
         if not rows:
-            raise InvalidInput(f"{path}: every text has two labels, so no row is left; say data.deduplicate: false")
+            raise InvalidInput(f"{path}: de-duplication leaves no row; say data.deduplicate: false")
     return Dataset(train, test, dropped=read - kept)
 
 

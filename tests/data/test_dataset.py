@@ -26,13 +26,21 @@ def load(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> Load:
     def build(
         rows: list[tuple[str, str]] | list[dict[str, Any]], task: Mapping[str, Any] = CLASSIFICATION, **data: Any
     ) -> Dataset:
-        path = tmp_path / "rows.jsonl"
         lines = [each if isinstance(each, dict) else dict(zip(("text", "label"), each, strict=True)) for each in rows]
-        path.write_text("\n".join(map(json.dumps, lines)))
-        source = {"kind": "jsonl", "url": str(path)}
-        return load_dataset(recipe_of(task=task, data={"train": source, "test": source, **data}))
+        sources = {name: {"kind": "jsonl", "url": str(tmp_path / f"{name}.jsonl")} for name in ("train", "test")}
+        (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        (tmp_path / "test.jsonl").write_text("\n".join(json.dumps(other_text(line)) for line in lines))
+        return load_dataset(recipe_of(task=task, data={**sources, **data}))
 
     return build
+
+
+def other_text(line: dict[str, Any]) -> dict[str, Any]:
+    """The same line with other words in every column but the label's."""
+    return {
+        name: f"not {value}" if isinstance(value, str) and value.strip() and name not in ("label", "mood") else value
+        for name, value in line.items()
+    }
 
 
 def refused(load: Load, *arguments: Any, **data: Any) -> str:
@@ -45,7 +53,8 @@ def refused(load: Load, *arguments: Any, **data: Any) -> str:
 def test_rows_keep_what_the_task_reads_under_its_own_names(load: Load) -> None:
     rows = [{"id": 1, "headline": "up", "mood": "+"}, {"id": 2, "headline": "down", "mood": "-"}]
     dataset = load(rows, fields={"text": "headline", "label": "mood"}, labels={"+": "good", "-": "bad"})
-    assert dataset == Dataset([Row({"text": "up"}, "good"), Row({"text": "down"}, "bad")], dataset.train, dropped=0)
+    test = [Row({"text": "not up"}, "good"), Row({"text": "not down"}, "bad")]
+    assert dataset == Dataset([Row({"text": "up"}, "good"), Row({"text": "down"}, "bad")], test, dropped=0)
 
 
 def test_free_text_reads_prompt_and_completion_and_has_no_label(load: Load) -> None:
@@ -116,8 +125,15 @@ def test_one_of_several_inputs_may_be_empty(load: Load) -> None:
 
 def test_rows_that_all_contradict_each_other_leave_nothing(load: Load) -> None:
     assert refused(load, [("up", "good"), ("up", "bad")]) == (
-        "data.train: every text has two labels, so no row is left; say data.deduplicate: false"
+        "data.train: de-duplication leaves no row; say data.deduplicate: false"
     )
+
+
+def test_a_training_row_that_stands_in_the_test_rows_is_left_out(load: Load) -> None:
+    dataset = load([("up", "good"), ("not up", "good"), ("down", "bad")])
+    assert [row.text for row in dataset.train] == ["up", "down"]
+    assert [row.text for row in dataset.test] == ["not up", "not not up", "not down"]
+    assert dataset.dropped == 1
 
 
 def test_financial_phrasebank_gives_the_split_of_its_recipe(shared: Path) -> None:

@@ -115,7 +115,12 @@ EDITS = {
     "answer nowhere": (
         "  label_words",
         "  completion: so\n  label_words",
-        "11:3: task.completion: label_words is given, but the completion has no {label}; write {label} in it",
+        "11:3: task.completion: the template reads no field of a row; write one in braces, such as {text}",
+    ),
+    "answer of another field": (
+        "  label_words",
+        '  completion: "{source}"\n  label_words',
+        "11:3: task.completion: with label_words a completion has the field {label} and no other; say {label} once",
     ),
     "partitioned weights": (
         "zero_stage: 2",

@@ -28,7 +28,7 @@ recipes = st.fixed_dictionaries(
         "description": words,
         "model": models,
         "method": st.sampled_from(["full", "lora", "qlora"]).map(lambda kind: {"kind": kind}),
-        "task": plain.map(lambda text: {"kind": "instruction", "prompt": text}),
+        "task": plain.map(lambda text: {"kind": "instruction", "prompt": f"{text} {{text}}"}),
         "data": st.fixed_dictionaries(
             {
                 "train": st.fixed_dictionaries({"kind": st.just("csv"), "url": words, "columns": st.lists(words)}),
