@@ -21,10 +21,13 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell launcher recipes cluster slurm tests docs README.md CONTRIBUTING.md
-	$(BIN)/pytest tests --durations 15
+	$(BIN)/pytest tests -m 'not slow' --durations 15
+
+e2e: $(INSTALLED)
+	$(BIN)/pytest tests -m slow -s
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/python -m benchmarks.step
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -22,7 +22,7 @@ def adapt(model: PreTrainedModel, recipe: Recipe) -> TrainableModel:
     With added tokens the embedding and the output layer are trained whole: their new rows are random.
     """
     if recipe.training.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        model.activation_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()  # type: ignore[no-untyped-call]
     method = recipe.method
     if isinstance(method, Full):
