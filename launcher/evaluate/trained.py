@@ -1,6 +1,7 @@
 """A finished run's model, loaded from its run directory."""
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -62,7 +63,9 @@ def load_trained(run: str) -> Iterator[Trained]:
             tuned: TrainableModel = load_model(recipe, model_folder, tokenizer, device)
             yield Trained(recipe, tokenizer, base, tuned, lambda _: nullcontext(), device)
         else:
-            tuned = PeftModel.from_pretrained(base, str(model_folder))
+            with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is deprecated
+                warnings.simplefilter("ignore", FutureWarning)
+                tuned = PeftModel.from_pretrained(base, str(model_folder))
             yield Trained(recipe, tokenizer, tuned, tuned, base_only, device)
 
 

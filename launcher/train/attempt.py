@@ -1,6 +1,7 @@
 """One attempt: one fixed-size Ray Train worker group, watched until it ends."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def run_attempt(job: Job, data: EncodedData, scratch: Path, console: RunConsole)
         console.wait("building DeepSpeed's operators, once a machine")
         ray.get(ray.remote(num_cpus=0)(_build_ops).remote(job.placement.device))
     desk: ActorHandle[Desk] = ray.remote(num_cpus=0)(Desk).remote()  # type: ignore[assignment]
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         _work,
         train_loop_config={"job": job, "data": ray.put(data), "desk": desk},
         torch_config=TorchConfig(backend=BACKENDS[job.placement.device]),
@@ -50,32 +51,46 @@ def run_attempt(job: Job, data: EncodedData, scratch: Path, console: RunConsole)
         raise first_cause(failures, lost, job) from error
 
 
+class _Trainer(TorchTrainer):
+    """Ray's trainer, but Ctrl-C stays the launcher's."""
+
+    def _register_sigint_handler(self, controller: object) -> None:
+        pass
+
+
 def _fit(
     trainer: TorchTrainer, desk: "ActorHandle[Desk]", console: RunConsole
 ) -> tuple[list[RankFailure], Exception | None]:
-    """Fit in a thread of its own: in the main thread Ray would take over Ctrl-C, and nobody would show progress."""
-    errors: list[Exception] = []
+    """Fit, while a thread shows progress.
 
-    def fit() -> None:
+    Not the other way round: an interrupt ends the main thread, and a thread left in Ray while it shuts down takes the
+    process with it.
+    """
+    error, ended = None, threading.Event()
+    with ThreadPoolExecutor(1, "ray-train-watch") as pool:
+        watching = pool.submit(_watch, desk, console, ended)
         try:
             trainer.fit()
-        except Exception as error:  # handed to the main thread
-            errors.append(error)
+        except Exception as failure:
+            error = failure
+        finally:
+            ended.set()
+    return watching.result(), error
 
-    thread = threading.Thread(target=fit, name="ray-train-fit", daemon=True)
-    thread.start()
+
+def _watch(desk: "ActorHandle[Desk]", console: RunConsole, ended: threading.Event) -> list[RankFailure]:
+    """Show what the ranks tell until all has ended; returns what failed."""
     failures: list[RankFailure] = []
-    while True:
-        running = thread.is_alive()
+    last = False
+    while not last:
+        last = ended.wait(POLL_S)
         messages: list[Message] = ray.get(desk.take.remote())
         for message in messages:
             if isinstance(message, RankFailure):
                 failures.append(message)
             else:
                 console.show(message)
-        if not running:
-            return failures, errors[0] if errors else None
-        thread.join(POLL_S)
+    return failures
 
 
 # Both import on the node that runs them, and not in the driver.

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def local_ray(placement: Placement) -> Iterator[Path]:
             import ray
 
             _forget_token()
+            on_sigterm = signal.getsignal(signal.SIGTERM)
             try:
                 ray.init(
                     address="local",
@@ -48,6 +50,7 @@ def local_ray(placement: Placement) -> Iterator[Path]:
                     logging_level=logging.ERROR,
                     _temp_dir=name,
                 )
+                signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put two of its own in place, in Python and in C++
                 yield Path(name)
             finally:
                 ray.shutdown()

@@ -50,7 +50,7 @@ def run_recipe(recipe: Recipe, profile: Local, run_id: str | None, console: Cons
         LauncherError: the input is wrong, the run is taken, or the attempt failed.
     """
     ahead = preview(recipe, profile)
-    store = run_store(profile.storage, run_id or new_run_id(recipe))
+    store = run_store(profile.storage, new_run_id(recipe) if run_id is None else run_id)
     with RunConsole(console) as screen, _interrupts():
         screen.line("\n".join(plan_lines(ahead.plan)))
         screen.wait("reading the model and encoding the rows")
@@ -66,7 +66,7 @@ def _attempt(run: Run) -> int:
     try:
         _train(run, attempt)
         _show_results(run, attempt)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # while Ray starts, SIGTERM meets a handler of Ray's, which exits
         attempt.close("cancelled", CANCELLED)
         run.screen.line(f"cancelled; what was written is in {run.store.location}")
         return CANCELLED

@@ -25,6 +25,8 @@ def run_store(storage: str, run_id: str) -> Store:
     """
     if not RUN_ID.fullmatch(run_id):
         raise InvalidInput(f"--run-id: {run_id!r} is no name; use letters, digits, dot, dash and underscore")
+    if not storage:
+        raise InvalidInput("cluster.storage: it is empty; give a path or a bucket")
     if storage.startswith("memory:"):
         raise InvalidInput(f"cluster.storage: {storage} ends with the process; give a path or a bucket")
     return Store.open(f"{storage.rstrip('/')}/{run_id}")

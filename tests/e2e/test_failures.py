@@ -1,0 +1,79 @@
+"""How runs end that do not end well."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+from typing import Any
+
+import pytest
+
+from tests.e2e.command import Bench, Started, the_one_line, until
+
+LONG = "training.max_steps=100000"
+PROMPT_S = 30.0
+"""Seconds in which a run has to end when it is told to, or when a rank is gone."""
+
+
+def journal(bench: Bench, run: str) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted((bench.runs / run / "journal").iterdir())]
+
+
+def assert_nothing_is_left(bench: Bench, started: Started) -> None:
+    until(lambda: not started.processes(), "the end of every process", PROMPT_S)
+    assert list(bench.temporary.glob("ll-*")) == []
+
+
+def test_a_killed_rank_ends_the_run_and_is_named_with_its_log(bench: Bench) -> None:
+    with bench.started("run", "small.yaml", LONG, "cluster.workers=2", "--run-id", "killed-rank") as started:
+        started.until_said(r"^step ")
+        folder = started.cluster_folder()
+        ranks = [process for process in started.processes() if process.cmdline()[0] == "ray::RayTrainWorker"]
+        assert len(ranks) == 2
+        ranks[0].kill()
+        ended = started.ended()
+        line = the_one_line(ended, code=1)
+        assert "died without a word" in line or f"on {socket.gethostname()} failed" in line
+        assert f"its log: {bench.runs}/killed-rank/logs/1-" in line
+        assert_nothing_is_left(bench, started)
+        assert not folder.exists()
+    opened, closed = journal(bench, "killed-rank")
+    assert (opened["kind"], closed["kind"], closed["exit_code"]) == ("open", "close", 1)
+    assert closed["cause"].endswith(line)
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
+def test_a_run_that_is_told_to_stop_says_so_and_closes_its_journal(bench: Bench, how: str) -> None:
+    with bench.started("run", "small.yaml", LONG, "cluster.workers=1", "--run-id", how) as started:
+        started.until_said(r"^step ")
+        folder = started.cluster_folder()
+        if how == "Ctrl-C":
+            started.press_ctrl_c()
+        else:
+            started.process.terminate()
+        started.process.wait(PROMPT_S)
+        ended = started.ended()
+        assert (ended.code, ended.err) == (130, "")
+        assert ended.out.splitlines()[-1] == f"cancelled; what was written is in {bench.runs}/{how}"
+        assert_nothing_is_left(bench, started)
+        assert not folder.exists()
+    opened, closed = journal(bench, how)
+    assert opened["kind"] == "open"
+    assert (closed["kind"], closed["cause"], closed["exit_code"]) == ("close", "cancelled", 130)
+
+
+def test_a_run_that_was_never_closed_cannot_be_taken_by_another(bench: Bench) -> None:
+    words = ("run", "small.yaml", LONG, "cluster.workers=1", "--run-id", "never-closed")
+    with bench.started(*words) as started:
+        started.until_said(r"^starting 1 workers")
+        folder = started.cluster_folder()
+        os.kill(started.process.pid, signal.SIGKILL)
+        assert started.ended().code == -signal.SIGKILL
+    shutil.rmtree(folder)
+    before = journal(bench, "never-closed")
+    line = the_one_line(bench.launcher(*words), code=4)
+    assert "is owned by attempt 1" in line
+    assert f"local job {started.process.pid}" in line
+    assert "--run-id" in line
+    assert journal(bench, "never-closed") == before
