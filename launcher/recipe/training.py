@@ -10,7 +10,6 @@ from launcher.recipe.section import Section
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 CONTRADICTIONS = (
-    ("num_train_epochs", "max_steps"),
     ("global_batch_size", "gradient_accumulation_steps"),
     ("warmup_ratio", "warmup_steps"),
 )
@@ -20,6 +19,7 @@ class Training(Section):
     num_train_epochs: PositiveFloat | None = None
     """Passes over the training rows; 1 where neither this nor `max_steps` is given."""
     max_steps: PositiveInt | None = None
+    """Optimiser steps; goes before `num_train_epochs`, as in Hugging Face's Trainer."""
     per_device_train_batch_size: PositiveInt = 8
     """Rows a micro-batch on one rank, at the most."""
     global_batch_size: PositiveInt | None = None

@@ -40,7 +40,7 @@ def recipe(path: Path, **sections: Any) -> str:
 BAD_FILES = {
     "an unknown key": ("name: x\ntrainin: {}\n", "trainin"),
     "a value of another type": ("name: x\ntraining: {learning_rate: fast}\n", "training.learning_rate"),
-    "two keys that contradict each other": ("training: {num_train_epochs: 1, max_steps: 5}\n", "contradict"),
+    "two keys that contradict each other": ("training: {warmup_ratio: 0.1, warmup_steps: 5}\n", "contradict"),
     "no YAML": ("name: [x\n", "not YAML"),
     "nothing": ("", "the file is empty"),
     "a list": ("- name\n", "the file holds a list"),

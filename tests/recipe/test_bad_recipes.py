@@ -93,9 +93,9 @@ EDITS = {
     ),
     "contradictory keys": (
         "max_steps: 20",
-        "max_steps: 20\n  num_train_epochs: 1",
-        "22:3: training.max_steps: max_steps and num_train_epochs contradict each other: give one, or null for the "
-        "other; num_train_epochs is given at moods.yaml:23:3",
+        "warmup_steps: 20\n  warmup_ratio: 0.1",
+        "22:3: training.warmup_steps: warmup_steps and warmup_ratio contradict each other: give one, or null for the "
+        "other; warmup_ratio is given at moods.yaml:23:3",
     ),
     "test rows from two places": (
         "  labels:",
