@@ -106,8 +106,8 @@ def test_an_override_reaches_into_a_section_that_the_recipe_leaves_out(recipe_te
 def test_a_contradiction_with_the_file_names_both_places(recipe_text, write, told):
     write("moods.yaml", recipe_text.replace("max_steps: 20", "warmup_steps: 20"))
     assert told("moods.yaml", "training.warmup_ratio=0.1") == [
-        "moods.yaml:22:3: training.warmup_steps: warmup_steps and warmup_ratio contradict each other: give one, or null "
-        "for the other; warmup_ratio is given at override 'training.warmup_ratio=0.1'"
+        "moods.yaml:22:3: training.warmup_steps: warmup_steps and warmup_ratio contradict each other: give one, or "
+        "null for the other; warmup_ratio is given at override 'training.warmup_ratio=0.1'"
     ]
 
 
