@@ -3,11 +3,16 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from launcher.errors import InvalidInput
 from launcher.recipe.model import Pretrained
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 CACHE = Path("~/.cache/llama-launcher/models")
 
@@ -42,27 +47,33 @@ def is_local(name: str) -> bool:
 
 
 def _fetch_url(url: str) -> Path:
+    import fsspec
     from filelock import FileLock
 
-    folder = CACHE.expanduser() / hashlib.sha256(url.encode()).hexdigest()[:32]
     try:
+        filesystem, path = fsspec.url_to_fs(url, use_listings_cache=False)
+        folder = CACHE.expanduser() / _fingerprint(url, filesystem.find(path, detail=True))
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not folder.is_dir():
-                _download(url, folder)
+                _download(filesystem, path, folder)
     except Exception as error:  # every store's client has errors of its own
         reason = shorten(str(error) or repr(error), 300)
         raise InvalidInput(f"model.name_or_path: {url} cannot be fetched: {reason}; give a model folder") from error
     return folder
 
 
-def _download(url: str, folder: Path) -> None:
-    """Copy a model's files to `folder`, which stands there whole or not at all."""
-    import fsspec
+def _fingerprint(url: str, files: Mapping[str, Mapping[str, object]]) -> str:
+    """Names what is at a URL now, by what stores tell of their objects: another model there has another name."""
+    versions = ("size", "ETag", "etag", "mtime", "created")
+    told = [(name, *(str(info.get(key)) for key in versions)) for name, info in sorted(files.items())]
+    return hashlib.sha256(repr((url, told)).encode()).hexdigest()[:32]
 
+
+def _download(filesystem: "AbstractFileSystem", path: str, folder: Path) -> None:
+    """Copy a model's files to `folder`, which stands there whole or not at all."""
     partial = folder.with_suffix(f".{os.getpid()}.partial")
     try:
-        filesystem, path = fsspec.url_to_fs(url)
         filesystem.get(path.rstrip("/") + "/", str(partial) + "/", recursive=True)
         if not (partial / "config.json").is_file():
             raise FileNotFoundError("it holds no config.json")

@@ -91,10 +91,17 @@ def test_processes_of_a_node_fetch_once(home: Path, source: Path) -> None:
     context = get_context("spawn")
     with ProcessPoolExecutor(4, context, initializer=context.Barrier(4).wait, initargs=(60,)) as pool:
         assert len(set(pool.map(fetched_inode, [url] * 8))) == 1
-    shutil.rmtree(source)
     fetch_model(model(url))
     (cache,) = home.rglob("models")
     assert len([path for path in cache.iterdir() if path.is_dir()]) == 1
+
+
+def test_another_model_at_the_same_url_is_fetched_anew(home: Path, source: Path) -> None:
+    url = f"file://{source}"
+    first = fetch_model(model(url))
+    (source / "config.json").write_text('{"model_type": "other"}')
+    assert model_config(model(url)) == {"model_type": "other"}
+    assert model_config(model(str(first)))["model_type"] == "llama"
 
 
 def test_a_url_that_holds_no_model_is_told_and_not_remembered(home: Path, source: Path) -> None:
