@@ -85,8 +85,6 @@ class _Place:
                 member_named = False
         if details["type"].startswith("union_tag_"):
             self._descend(str(discriminator(sections(self.types))))
-        if details["type"] == "contradiction":
-            self._descend(details["ctx"]["key"])
 
     def _name_member(self, part: str | int) -> None:
         if key := discriminator(sections(self.types)):

@@ -1,18 +1,29 @@
 """`training:` and `evaluation:` optimisation under the names Hugging Face users know."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from launcher.recipe.section import Section
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-CONTRADICTIONS = (
-    ("global_batch_size", "gradient_accumulation_steps"),
-    ("warmup_ratio", "warmup_steps"),
-)
+T = TypeVar("T")
+
+CONTRADICTS = {
+    "gradient_accumulation_steps": "global_batch_size",
+    "warmup_steps": "warmup_ratio",
+}
+"""A field, and the one above it that says the same in another way."""
 
 
 class Training(Section):
@@ -42,13 +53,16 @@ class Training(Section):
     gradient_checkpointing: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
 
-    @model_validator(mode="after")
-    def _no_contradiction(self) -> "Training":
-        for one, other in CONTRADICTIONS:
-            if getattr(self, one) is not None and getattr(self, other) is not None:
-                message = "{key} and {other} contradict each other: give one, or null for the other"
-                raise PydanticCustomError("contradiction", message, {"key": other, "other": one})
-        return self
+    @field_validator(*CONTRADICTS)
+    @classmethod
+    def _no_contradiction(cls, value: T, info: ValidationInfo) -> T:
+        """Of a field, and not of the whole section, so that it is told together with other fields' errors."""
+        assert info.field_name is not None
+        other = CONTRADICTS[info.field_name]
+        if value is not None and info.data.get(other) is not None:
+            message = "{key} and {other} contradict each other: give one, or null for the other"
+            raise PydanticCustomError("contradiction", message, {"key": info.field_name, "other": other})
+        return value
 
 
 class Evaluation(Section):

@@ -103,6 +103,15 @@ def test_an_override_reaches_into_a_section_that_the_recipe_leaves_out(recipe_te
     assert recipe.data.test.model_dump()["url"] == "test.tsv"
 
 
+def test_a_contradiction_is_told_together_with_other_errors_of_its_section(recipe_text, write, told):
+    write("moods.yaml", recipe_text)
+    overrides = ("training.warmup_ratio=0.1", "training.warmup_steps=3", "training.learning_rate=fast")
+    assert [line.partition(": ")[2].partition(":")[0] for line in told("moods.yaml", *overrides)] == [
+        "training.learning_rate",
+        "training.warmup_steps",
+    ]
+
+
 def test_a_contradiction_with_the_file_names_both_places(recipe_text, write, told):
     write("moods.yaml", recipe_text.replace("max_steps: 20", "warmup_steps: 20"))
     assert told("moods.yaml", "training.warmup_ratio=0.1") == [
