@@ -1,6 +1,7 @@
 """Rows to token ids: what is read, and which tokens the loss counts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from launcher.data.split import Row
@@ -20,6 +21,8 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
 
     def get_vocab(self) -> dict[str, int]: ...
+
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,18 @@ def end_token_id(task: Instruction, tokenizer: Tokenizer) -> int:
                 "task.end_token: the tokenizer has no end-of-text token; name the one that ends a completion"
             )
         return tokenizer.eos_token_id
-    vocabulary = tokenizer.get_vocab()
+    vocabulary = _vocabulary(tokenizer)
     if task.end_token not in vocabulary:
         raise InvalidInput(
             f"task.end_token: {task.end_token!r} is no token of the model's vocabulary; name one that is"
         )
     return vocabulary[task.end_token]
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
+    """Kept, as a large one takes tens of milliseconds to list, and every row asks for it."""
+    return tokenizer.get_vocab()
 
 
 def _completion_ids(text: str, task: Instruction, tokenizer: Tokenizer) -> list[int]:
