@@ -59,8 +59,7 @@ def _encode(recipe: Recipe, folder: Path, dataset: Dataset, embedding_rows: int)
 def place_base(recipe: Recipe, ready: Prepared, store: Store) -> Pretrained:
     """Where every worker finds the base model; one from scratch is stored with the run, as nobody else has it."""
     if isinstance(recipe.model, Scratch):
-        if not store.exists(f"{BASE}/config.json"):
-            store.upload(ready.folder, BASE)
+        store.upload(ready.folder, BASE)  # again in each attempt: the last one may have been killed half-way
         return Pretrained(kind="pretrained", name_or_path=f"{store.location}/{BASE}")
     name = recipe.model.name_or_path
     if "://" in name or not is_local(name):
