@@ -23,4 +23,6 @@ def model_config(model: Model) -> dict[str, Any]:
         raise InvalidInput(f"model: {path} cannot be read as JSON: {error}; give a model folder") from error
     if not isinstance(config, dict):
         raise InvalidInput(f"model: {path} holds no JSON object")
+    if "vocab_size" not in config:
+        raise InvalidInput(f"model: {path} says no vocab_size; give the folder of a text model")
     return config

@@ -99,8 +99,8 @@ def test_processes_of_a_node_fetch_once(home: Path, source: Path) -> None:
 def test_another_model_at_the_same_url_is_fetched_anew(home: Path, source: Path) -> None:
     url = f"file://{source}"
     first = fetch_model(model(url))
-    (source / "config.json").write_text('{"model_type": "other"}')
-    assert model_config(model(url)) == {"model_type": "other"}
+    (source / "config.json").write_text('{"model_type": "other", "vocab_size": 8}')
+    assert model_config(model(url)) == {"model_type": "other", "vocab_size": 8}
     assert model_config(model(str(first)))["model_type"] == "llama"
 
 
@@ -144,8 +144,11 @@ def test_a_configuration_is_read_from_the_folder_or_foretold(stories: Path) -> N
     assert model_config(Scratch(kind="scratch", hidden_size=48))["hidden_size"] == 48
 
 
-@pytest.mark.parametrize(("content", "reason"), [("{", "cannot be read as JSON"), ("[]", "holds no JSON object")])
-def test_a_configuration_that_is_no_json_object_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("{", "cannot be read as JSON"), ("[]", "holds no JSON object"), ("{}", "says no vocab_size")],
+)
+def test_a_configuration_that_is_no_use_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(InvalidInput, match=reason):
         model_config(model(str(tmp_path)))
