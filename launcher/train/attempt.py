@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from launcher.errors import LauncherError
 from launcher.recipe.strategy import DeepSpeed
 from launcher.train.console import RunConsole
 from launcher.train.desk import Desk, Message, RankFailure
@@ -46,9 +47,10 @@ def run_attempt(job: Job, data: EncodedData, scratch: Path, console: RunConsole)
     )
     console.wait(f"starting {job.placement.workers} workers")
     failures, error = _fit(trainer, desk, console)
+    if isinstance(error, WorkerGroupError):
+        raise first_cause(failures, error.worker_failures, job) from error
     if error is not None:
-        lost = getattr(error, "worker_failures", {0: error})
-        raise first_cause(failures, lost, job) from error
+        raise LauncherError(f"Ray could not run the workers: {' '.join(str(error).split())[:300]}") from error
 
 
 class _Trainer(TorchTrainer):

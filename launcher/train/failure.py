@@ -30,7 +30,7 @@ def first_cause(failures: Sequence[RankFailure], lost: Mapping[int, Exception], 
         return LauncherError(f"rank {rank} died without a word (killed, or out of memory): {said}; {_log(rank, job)}")
     if echoes:
         return _failed(echoes[0], job)
-    return LauncherError("the workers failed before they ran; see Ray's own message above")
+    return LauncherError("the workers failed, and none of them said why; see the logs in the run directory")
 
 
 def _failed(failure: RankFailure, job: Job) -> LauncherError:
