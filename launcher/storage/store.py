@@ -17,6 +17,10 @@ class AlreadyExists(LauncherError):
     """An object of this name is there already; nothing was written over it."""
 
 
+class CannotWrite(LauncherError, OSError):
+    """The store took no more, as on a full disk; what was being written is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """Names are relative to the root, with `/` between folders.
@@ -61,14 +65,19 @@ class Store:
                 remote.create(self.fs, path, data)
         except FileExistsError as error:
             raise AlreadyExists(name) from error
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object, or put a new one in its place."""
         path = self._path(name)
-        if self._is_local:
-            local.write(Path(path), io.BytesIO(data))
-        else:
-            self.fs.pipe_file(path, data)
+        try:
+            if self._is_local:
+                local.write(Path(path), io.BytesIO(data))
+            else:
+                self.fs.pipe_file(path, data)
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
 
     def read(self, name: str) -> bytes:
         """The bytes of an object.
@@ -102,10 +111,13 @@ class Store:
             raise NotADirectoryError(f"{local_folder} is not a folder")
         sources = sorted(local.files(local_folder))
         targets = [self._path(f"{name}/{source.relative_to(local_folder).as_posix()}") for source in sources]
-        if self._is_local:
-            _copy(sources, [Path(target) for target in targets])
-        else:
-            self.fs.put([str(source) for source in sources], targets)
+        try:
+            if self._is_local:
+                _copy(sources, [Path(target) for target in targets])
+            else:
+                self.fs.put([str(source) for source in sources], targets)
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
 
     def download(self, name: str, local_folder: Path) -> None:
         """Copy every object below a name into a local folder, over what is there.
@@ -139,7 +151,8 @@ class Store:
             self.create(name, b"")
             refused = self._refuses(name)
             self.fs.rm_file(self._path(name))
-        except Exception as error:  # every object store has exceptions of its own
+        except Exception as failure:  # every object store has exceptions of its own
+            error = failure.__cause__ if isinstance(failure, CannotWrite) else failure
             mend = "give a folder or bucket that you may write to, and its credentials"
             raise InvalidInput(f"storage root {self.location} cannot be written: {_one_line(error)}; {mend}") from error
         if not refused:
@@ -152,6 +165,10 @@ class Store:
         except AlreadyExists:
             return True
         return False
+
+    def _cannot_write(self, name: str, error: OSError) -> CannotWrite:
+        mend = "make room there, or see to its permissions"
+        return CannotWrite(f"{self.location}/{name} cannot be written: {_one_line(error)}; {mend}")
 
     @property
     def _is_local(self) -> bool:
@@ -169,5 +186,5 @@ def _copy(sources: list[Path], targets: list[Path]) -> None:
             local.write(target, content)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException | None) -> str:
     return " ".join(str(error).split()) or type(error).__name__

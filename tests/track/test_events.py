@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.storage.store import AlreadyExists, Store
+from launcher.storage.store import AlreadyExists, CannotWrite, Store
 from launcher.track.events import EventLog, read_events
 
 
@@ -114,7 +114,7 @@ def test_events_that_could_not_be_written_are_kept_for_the_next_flush(store: Sto
     Path(store.root).write_bytes(b"in the way")
     log = EventLog(store, 1, 0)
     log.emit("start")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(CannotWrite, match="is a file, not a folder"):
         log.flush()
     Path(store.root).unlink()
     log.flush()
