@@ -17,7 +17,9 @@ def load_tokenizer(folder: Path, model: Model) -> "PreTrainedTokenizerBase":
     """The tokenizer of a model folder, padding on the right, with the recipe's tokens added.
 
     Llama has no padding token. The rule: the recipe's, the tokenizer's own, the one that Llama 3 reserves,
-    the unknown token, the end-of-text token. Any of them is safe here, as padded labels are masked by place.
+    the unknown token, the end-of-text token. Any of them is safe where text is written, as padded labels are masked
+    by place. A classification head takes the last token that is not padding for a text's end: there a text that ends
+    in the padding token is read one token short.
 
     Raises:
         InvalidInput: the folder holds no tokenizer, or the padding token is not in it.
