@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,15 @@ from launcher.storage.store import CannotWrite, Store
 ROOM = 1000
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Iterator[None]:
-    """No file of this process may grow beyond some bytes, for as long as a test lasts."""
+    """No file of this process may grow beyond some bytes; that goes for pytest's own output too, so be short."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def upload(store: Store, data: bytes) -> None:
@@ -30,14 +33,13 @@ def upload(store: Store, data: bytes) -> None:
     ids=["create", "write", "upload"],
 )
 def test_what_does_not_fit_is_told_in_one_line_and_leaves_nothing(
-    tmp_path: Path, request: pytest.FixtureRequest, write: Callable[[Store, bytes], None]
+    tmp_path: Path, write: Callable[[Store, bytes], None]
 ) -> None:
     data = b"x" * 2 * ROOM
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "large").write_bytes(data)
-    request.getfixturevalue("little_room")
     store = Store.open(str(tmp_path))
-    with pytest.raises(CannotWrite) as caught:
+    with little_room(), pytest.raises(CannotWrite) as caught:
         write(store, data)
     told = str(caught.value)
     assert told.startswith(f"{tmp_path}/name")
