@@ -1,90 +1,107 @@
-"""The rows a recipe trains and tests on: read, named, de-duplicated, split."""
+"""The rows a recipe trains, validates and tests on: read, named, de-duplicated, split."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from launcher.data.rows import Columns, read_rows
-from launcher.data.split import Row, deduplicate, stratified_split
+from launcher.data.fields import MESSAGES, input_fields, label_names, written_fields
+from launcher.data.messages import read_messages
+from launcher.data.rows import Row, Rows
+from launcher.data.sources.read import iter_rows
+from launcher.data.sources.values import Columns, as_text
+from launcher.data.split import deduplicate, stratified_split, without
 from launcher.errors import InvalidInput
-from launcher.recipe.data import Data
+from launcher.recipe.data import Data, Source
 from launcher.recipe.recipe import Recipe
-from launcher.recipe.task import Instruction, SequenceClassification, Task, template_fields
+from launcher.recipe.task import Chat
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rows to train on and rows to test on."""
+    """Rows to train on, rows to test on, and rows to evaluate on while training."""
 
-    train: list[Row]
-    test: list[Row]
+    train: Sequence[Row]
+    test: Sequence[Row]
     dropped: int
     """Rows that de-duplication left out."""
-
-
-def label_names(task: Task) -> list[str] | None:
-    """The task's labels in the order of its scores, or None for free text."""
-    if isinstance(task, SequenceClassification):
-        return task.labels
-    return list(task.label_words) if task.label_words is not None else None
-
-
-def input_fields(task: Task) -> list[str]:
-    """Fields that the model reads, in order, without those it is to write."""
-    return list(dict.fromkeys(template_fields(task.prompt if isinstance(task, Instruction) else task.text)))
+    validation: Sequence[Row] = ()
+    """Empty where the recipe asks for none."""
 
 
 def load_dataset(recipe: Recipe) -> Dataset:
-    """Read a recipe's sources.
+    """Read a recipe's sources, each once; rows stand in a temporary file, so that they need not fit into memory.
 
     Raises:
         InvalidInput: a source cannot be read, or does not hold what the recipe says.
     """
     data = recipe.data
-    train = _named(read_rows(data.train), data, recipe.task, "data.train")
-    test = _named(read_rows(data.test), data, recipe.task, "data.test") if data.test is not None else []
-    read = len(train) + len(test)
+    train, test, validation = (
+        Rows.of(named_rows(source, recipe, path) if source is not None else ())
+        for path, source in (("data.train", data.train), ("data.test", data.test), ("data.validation", data.validation))
+    )
+    read = len(train) + len(test) + len(validation)
     if data.deduplicate:
-        train, test = deduplicate(train), deduplicate(test)
-        asked = {tuple(row.fields.values()) for row in test}
-        train = [row for row in train if tuple(row.fields.values()) not in asked]
-    kept = len(train) + len(test)
-    if data.split is not None:
-        train, test = stratified_split(train, data.split, label_names(recipe.task) or [None])
-    for path, rows in (("data.train", train), ("data.test", test)):
-        if not rows:
+        test = deduplicate(test)
+        validation = without(deduplicate(validation), test)
+        train = without(deduplicate(train), test, validation)
+    kept = len(train) + len(test) + len(validation)
+    for path, source, rows in (
+        ("data.train", data.train, train),
+        ("data.test", data.test, test),
+        ("data.validation", data.validation, validation),
+    ):
+        if source is not None and not rows:
             raise InvalidInput(f"{path}: de-duplication leaves no row; say data.deduplicate: false")
-    return Dataset(train, test, dropped=read - kept)
+    if data.split is not None:
+        drawn = stratified_split(train, data.split, label_names(recipe.task) or [None])
+        train, test, validation = drawn.train, test or drawn.test, validation or drawn.validation
+    return Dataset(train, test, dropped=read - kept, validation=validation)
 
 
-def _named(rows: list[Columns], data: Data, task: Task, path: str) -> list[Row]:
+def named_rows(source: Source, recipe: Recipe, path: str) -> Iterator[Row]:
+    """Rows of a source under the names that the task reads, one in memory at a time.
+
+    Args:
+        path: The source's key path, for messages.
+
+    Raises:
+        InvalidInput: the source cannot be read, or a row does not hold what the recipe says.
+    """
+    data, task = recipe.data, recipe.task
     inputs, labels = input_fields(task), label_names(task)
-    written = template_fields(task.completion) if isinstance(task, Instruction) and labels is None else []
-    columns = {name: data.fields.get(name, name) for name in dict.fromkeys([*inputs, *written])}
+    columns = {name: data.fields.get(name, name) for name in dict.fromkeys([*inputs, *written_fields(task)])}
     label_column = data.fields.get("label", "label")
-    needed = [*columns.values(), *([label_column] if labels is not None else [])]
-    named = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(iter_rows(source), 1):
         place = f"{path}: row {number}"
-        _check_columns(row, needed, place)
-        fields = {name: row[column] for name, column in columns.items()}
+        fields = {name: _text(row, column, place, numbers=data.numbers_as_text) for name, column in columns.items()}
         if not any(fields[name].strip() for name in inputs):
             blank = ", ".join(repr(columns[name]) for name in inputs)
             raise InvalidInput(f"{place}: nothing to read in {blank}; remove the row, or fill it in")
-        label = _label(row[label_column], data, labels, place) if labels is not None else None
-        named.append(Row(fields, label))
-    return named
+        if isinstance(task, Chat):
+            read_messages(fields[MESSAGES], place)  # a broken conversation is told by its row
+        label = None
+        if labels is not None:
+            label = _label(_text(row, label_column, place, numbers=True), data, labels, place)
+        yield Row(fields, label)
 
 
-def _check_columns(row: Columns, needed: list[str], place: str) -> None:
-    for column in needed:
-        if column not in row:
-            raise InvalidInput(
-                f"{place}: no column {column!r} among {', '.join(row)}; name it under data.fields, "
-                "or give columns: for a file without a header line"
-            )
+def _text(row: Columns, column: str, place: str, *, numbers: bool) -> str:
+    if column not in row:
+        raise InvalidInput(
+            f"{place}: no column {column!r} among {', '.join(row)}; name it under data.fields, "
+            "or give columns: for a file without a header line"
+        )
+    try:
+        return as_text(row[column], numbers)
+    except ValueError as error:
+        raise InvalidInput(f"{place}: column {column!r} holds {error}") from None
 
 
 def _label(written: str, data: Data, labels: list[str], place: str) -> str:
     label = data.labels.get(written, written)
+    if written.startswith("["):
+        raise InvalidInput(
+            f"{place}: {written[:40]!r} are several labels, and one a row is what can be learnt; give one"
+        )
     if label not in labels:
         raise InvalidInput(f"{place}: label {written!r} is not among {', '.join(labels)}; map it under data.labels")
     return label

@@ -1,142 +1,112 @@
-"""Rows out of a source: each a mapping of column name to text."""
+"""Rows on disk: as many as the sources have, in a file that goes with them, and 40 bytes a row in memory."""
 
-import codecs
-import csv
-import io
+import hashlib
 import json
-from collections.abc import Callable, Iterator
-from textwrap import shorten
+import os
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, overload
 
-from launcher.data.headlines import headlines
-from launcher.errors import InvalidInput
-from launcher.recipe.data import Csv, Delimited, Headlines, Jsonl, Source, Tsv
+import numpy as np
+import numpy.typing as npt
 
-Columns = dict[str, str]
-
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-
-
-def read_rows(source: Source) -> list[Columns]:
-    """All rows of a source, in file order.
-
-    Raises:
-        InvalidInput: the file is missing, empty, in another encoding, or a row does not parse.
-    """
-    rows = READERS[type(source)](source)
-    if not rows:
-        raise InvalidInput(f"{_where(source)}: no rows; point url at a file that has some")
-    return rows
+Numbers = npt.NDArray[np.int64]
 
 
-def _read_text(url: str, encoding: str) -> str:
-    import fsspec
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: the fields its templates use, and its label's name where the task has labels."""
 
-    try:
-        with fsspec.open(url, "rb") as stream:
-            raw: bytes = stream.read()
-    except FileNotFoundError:
-        raise InvalidInput(f"{url}: no such file; relative paths start at the working directory") from None
-    except ImportError as error:
-        extra = EXTRAS.get(url.partition("://")[0])
-        mend = f"pip install 'llama-launcher[{extra}]'" if extra else "install what it names"
-        raise InvalidInput(f"{url}: {shorten(str(error), 200)}; {mend}") from error
-    except Exception as error:  # every store's client has errors of its own
-        raise InvalidInput(
-            f"{url}: cannot be read: {shorten(str(error) or repr(error), 300)}; give a path or URL of a file"
-        ) from error
-    return _decode(raw, url, encoding)
+    fields: dict[str, str]
+    label: str | None
+
+    @property
+    def text(self) -> str:
+        """The fields as one text: what predictions are listed under and a classical model reads."""
+        return "\n".join(self.fields.values())
 
 
-def _decode(raw: bytes, url: str, encoding: str) -> str:
-    try:
-        codec = codecs.lookup(encoding).name
-        return raw.decode("utf-8-sig" if codec == "utf-8" else codec)
-    except LookupError:
-        raise InvalidInput(f"{url}: encoding {encoding!r} is not known; try utf-8 or latin-1") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(
-            f"{url}:{line}: byte 0x{error.object[error.start]:02x} is not {encoding}; "
-            "give the file's own encoding, such as encoding: latin-1"
-        ) from None
+class _Kept:
+    """Rows one after the other in a file without a name, which goes when nobody holds it any more."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="ll-rows-")  # noqa: SIM115 (open as long as this object)
+        starts, digests, labels = array("q", [0]), bytearray(), array("q")
+        self.label_names: list[str | None] = []
+        numbers: dict[str | None, int] = {}
+        for row in rows:
+            texts = json.dumps(list(row.fields.values())).encode()
+            digests += hashlib.blake2b(texts, digest_size=16).digest()
+            labels.append(numbers.setdefault(row.label, len(numbers)))
+            starts.append(starts[-1] + self._file.write(json.dumps([row.fields, row.label]).encode()))
+        self._file.flush()
+        self._starts = starts
+        self.label_names = list(numbers)
+        self.labels: Numbers = np.array(labels, dtype=np.int64)
+        self.digests = np.frombuffer(bytes(digests), dtype=[("high", "<u8"), ("low", "<u8")])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, number: int) -> Row:
+        start, end = self._starts[number], self._starts[number + 1]
+        return Row(*json.loads(os.pread(self._file.fileno(), end - start, start)))
 
 
-def _read_delimited(source: Delimited, reader: Iterator[list[str]], line: Callable[[], int]) -> list[Columns]:
-    header = _distinct(source.columns, source) if source.columns is not None else None
-    rows: list[Columns] = []
-    try:
-        for cells in reader:
-            if not cells:
-                continue
-            if header is None:
-                header = _distinct(cells, source)
-            elif len(cells) != len(header):
-                raise InvalidInput(
-                    f"{source.url}:{line()}: {len(cells)} cells where {len(header)} columns are expected "
-                    f"({', '.join(header)}); mend the row, or give columns: for a file without a header line"
-                )
-            else:
-                rows.append(dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise InvalidInput(f"{source.url}:{line()}: {error}; is the file quoted as its kind says?") from error
-    return rows
+class Rows(Sequence[Row]):
+    """Some rows of a file, in an order of their own; equal to any sequence of equal rows."""
 
+    def __init__(self, kept: _Kept, numbers: Numbers) -> None:
+        self._kept = kept
+        self._numbers = numbers
 
-def _distinct(header: list[str], source: Delimited) -> list[str]:
-    for name in header:
-        if header.count(name) > 1:
-            raise InvalidInput(
-                f"{source.url}: two columns are named {name!r}; rename one of them ({', '.join(header)})"
-            )
-    return header
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Rows":
+        """All of the rows, read once.
 
+        Raises:
+            InvalidInput: what the source of the rows raises.
+        """
+        kept = _Kept(rows)
+        return cls(kept, np.arange(len(kept), dtype=np.int64))
 
-def _read_csv(source: Csv) -> list[Columns]:
-    reader = csv.reader(io.StringIO(_read_text(source.url, source.encoding), newline=""), strict=True)
-    return _read_delimited(source, reader, lambda: reader.line_num)
+    def __len__(self) -> int:
+        return len(self._numbers)
 
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Rows": ...
+    def __getitem__(self, place: int | slice) -> "Row | Rows":
+        if isinstance(place, slice):
+            return Rows(self._kept, self._numbers[place])
+        return self._kept.read(int(self._numbers[place]))
 
-def _read_tsv(source: Tsv) -> list[Columns]:
-    text = io.StringIO(_read_text(source.url, source.encoding), newline="")
-    reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
-    return _read_delimited(source, reader, lambda: reader.line_num)
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._kept.read, self._numbers.tolist())
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(Row.__eq__, self, other))
 
-def _read_jsonl(source: Jsonl) -> list[Columns]:
-    rows: list[Columns] = []
-    for number, line in enumerate(_read_text(source.url, source.encoding).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InvalidInput(
-                f"{source.url}:{number}:{error.colno}: not JSON: {error.msg}; write one JSON object a line"
-            ) from None
-        if not isinstance(row, dict):
-            raise InvalidInput(f"{source.url}:{number}: a JSON object is expected, not a {type(row).__name__}")
-        rows.append({key: _json_text(value) for key, value in row.items()})
-    return rows
+    __hash__ = None  # type: ignore[assignment]
 
+    def take(self, places: Sequence[int] | Numbers | npt.NDArray[np.bool_]) -> "Rows":
+        """The rows at these places, or where a mask is true."""
+        return Rows(self._kept, self._numbers[np.asarray(places)] if len(places) else self._numbers[:0])
 
-def _json_text(value: object) -> str:
-    """A string as it is, nothing for null, and anything else as JSON writes it."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    @property
+    def labels(self) -> list[str | None]:
+        """The label of each row."""
+        return [self._kept.label_names[number] for number in self._kept.labels[self._numbers].tolist()]
 
+    @property
+    def label_numbers(self) -> Numbers:
+        """Equal numbers for equal labels."""
+        return self._kept.labels[self._numbers]
 
-def _make_headlines(source: Headlines) -> list[Columns]:
-    return headlines(source.rows_per_class, source.templates, source.seed)
-
-
-def _where(source: Source) -> str:
-    return source.kind if isinstance(source, Headlines) else source.url
-
-
-READERS: dict[type, Callable[..., list[Columns]]] = {
-    Csv: _read_csv,
-    Tsv: _read_tsv,
-    Jsonl: _read_jsonl,
-    Headlines: _make_headlines,
-}
+    @property
+    def digests(self) -> npt.NDArray[np.void]:
+        """Equal digests, of 128 bits, for rows with equal texts in all fields."""
+        return self._kept.digests[self._numbers]

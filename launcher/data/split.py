@@ -2,42 +2,40 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
+
+from launcher.data.rows import Rows
 from launcher.errors import InvalidInput
 from launcher.recipe.data import Split
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One training or test row: the fields its templates use, and its label's name where the task has labels."""
+class Parts(NamedTuple):
+    """What a split drew."""
 
-    fields: dict[str, str]
-    label: str | None
-
-    @property
-    def text(self) -> str:
-        """The fields as one text: what predictions are listed under and a classical model reads."""
-        return "\n".join(self.fields.values())
+    train: Rows
+    test: Rows
+    validation: Rows
 
 
-def deduplicate(rows: list[Row]) -> list[Row]:
+def deduplicate(rows: Rows) -> Rows:
     """The first of each text, in order; texts that carry two labels are left out, as neither can be believed."""
-    labels: dict[tuple[str, ...], set[str | None]] = {}
-    for row in rows:
-        labels.setdefault(tuple(row.fields.values()), set()).add(row.label)
-    first: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        text = tuple(row.fields.values())
-        if len(labels[text]) == 1:
-            first.setdefault(text, row)
-    return list(first.values())
+    _, first, text = np.unique(rows.digests, return_index=True, return_inverse=True)
+    contested = np.zeros(len(first), dtype=bool)
+    contested[text[rows.label_numbers != rows.label_numbers[first][text]]] = True
+    return rows.take(np.sort(first[~contested]))
 
 
-def stratified_split(
-    rows: list[Row], split: Split, labels: Sequence[str | None] = (None,)
-) -> tuple[list[Row], list[Row]]:
-    """Train and test rows with the same count of every class, drawn and mixed by `split.seed`.
+def without(rows: Rows, *others: Rows) -> Rows:
+    """The rows whose text is in none of the others."""
+    for other in others:
+        rows = rows.take(~np.isin(rows.digests, other.digests))
+    return rows
+
+
+def stratified_split(rows: Rows, split: Split, labels: Sequence[str | None] = (None,)) -> Parts:
+    """Parts with the same count of every class, drawn and mixed by `split.seed`; or train rows with all the rest.
 
     Args:
         labels: every class there is; rows of a task without labels are one class, None.
@@ -45,23 +43,31 @@ def stratified_split(
     Raises:
         InvalidInput: a class has fewer rows than the split asks for.
     """
-    by_label: dict[str | None, list[Row]] = {label: [] for label in sorted(labels, key=str)}
-    for row in rows:
-        by_label[row.label].append(row)
+    by_label: dict[str | None, list[int]] = {label: [] for label in sorted(labels, key=str)}
+    for place, label in enumerate(rows.labels):
+        by_label[label].append(place)
     generator = random.Random(split.seed)
-    wanted = split.train_per_class + split.test_per_class
-    train: list[Row] = []
-    test: list[Row] = []
+    drawn: tuple[list[int], ...] = ([], [], [])
     for label, members in by_label.items():
-        if len(members) < wanted:
-            source = "data.train" if label is None else f"class {label!r}"
-            raise InvalidInput(
-                f"data.split: {source} has {len(members)} rows to draw from, but "
-                f"{split.train_per_class} + {split.test_per_class} are asked for; ask for fewer"
-            )
-        drawn = generator.sample(members, wanted)
-        train += drawn[: split.train_per_class]
-        test += drawn[split.train_per_class :]
-    generator.shuffle(train)
-    generator.shuffle(test)
-    return train, test
+        counts = _counts(label, len(members), split)
+        chosen = iter(generator.sample(members, sum(counts)))
+        for part, count in zip(drawn, counts, strict=True):
+            part.extend(next(chosen) for _ in range(count))
+    for part in drawn:
+        generator.shuffle(part)
+    return Parts(*map(rows.take, drawn))
+
+
+def _counts(label: str | None, available: int, split: Split) -> tuple[int, int, int]:
+    """Rows of a class to train, test and validate on."""
+    test, validation = split.test_per_class, split.validation_per_class
+    rest = available - test - validation
+    train = rest if split.train_per_class is None else split.train_per_class
+    if not 0 < train <= rest:
+        source = "data.train" if label is None else f"class {label!r}"
+        asked = " + ".join(str(count) for count in (split.train_per_class, test, validation) if count)
+        beside = " besides rows to train on" if split.train_per_class is None else ""
+        raise InvalidInput(
+            f"data.split: {source} has {available} rows to draw from, but {asked} are asked for{beside}; ask for fewer"
+        )
+    return train, test, validation

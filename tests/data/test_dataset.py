@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
-from launcher.data.dataset import Dataset, input_fields, label_names, load_dataset
-from launcher.data.split import Row
+from launcher.data.dataset import Dataset, load_dataset
+from launcher.data.fields import input_fields, label_names
+from launcher.data.rows import Row
 from launcher.errors import InvalidInput
 from launcher.recipe.load import load_recipe
 from launcher.recipe.recipe import Recipe
@@ -23,13 +27,23 @@ FREE_TEXT = {"kind": "instruction", "prompt": "{question}", "completion": "{answ
 def load(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> Load:
     """Loads rows of text and label, or lines of JSON, as a recipe with these sections would."""
 
+    def as_lines(rows: list[tuple[str, str]] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [each if isinstance(each, dict) else dict(zip(("text", "label"), each, strict=True)) for each in rows]
+
     def build(
-        rows: list[tuple[str, str]] | list[dict[str, Any]], task: Mapping[str, Any] = CLASSIFICATION, **data: Any
+        rows: list[tuple[str, str]] | list[dict[str, Any]],
+        task: Mapping[str, Any] = CLASSIFICATION,
+        validation: list[tuple[str, str]] | None = None,
+        **data: Any,
     ) -> Dataset:
-        lines = [each if isinstance(each, dict) else dict(zip(("text", "label"), each, strict=True)) for each in rows]
+        lines = as_lines(rows)
         sources = {name: {"kind": "jsonl", "url": str(tmp_path / f"{name}.jsonl")} for name in ("train", "test")}
         (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
         (tmp_path / "test.jsonl").write_text("\n".join(json.dumps(other_text(line)) for line in lines))
+        if validation is not None:
+            url = tmp_path / "validation.jsonl"
+            url.write_text("\n".join(map(json.dumps, as_lines(validation))))
+            sources["validation"] = {"kind": "jsonl", "url": str(url)}
         return load_dataset(recipe_of(task=task, data={**sources, **data}))
 
     return build
@@ -134,6 +148,123 @@ def test_a_training_row_that_stands_in_the_test_rows_is_left_out(load: Load) -> 
     assert [row.text for row in dataset.train] == ["up", "down"]
     assert [row.text for row in dataset.test] == ["not up", "not not up", "not down"]
     assert dataset.dropped == 1
+
+
+def test_there_are_no_validation_rows_unless_asked_for(load: Load) -> None:
+    assert load(ROWS).validation == []
+
+
+def test_validation_rows_come_from_a_source_of_their_own(load: Load) -> None:
+    dataset = load(ROWS, validation=[("sideways", "good")])
+    assert dataset.validation == [Row({"text": "sideways"}, "good")]
+    assert len(dataset.train) == len(dataset.test) == len(ROWS)
+
+
+def test_validation_rows_are_cut_from_the_training_rows(load: Load) -> None:
+    split = {"test_per_class": 0, "validation_per_class": 1}
+    dataset = load(ROWS, split=split)
+    assert Counter(row.label for row in dataset.validation) == {"good": 1, "bad": 1}
+    assert {row.text for row in (*dataset.train, *dataset.validation)} == {text for text, _ in ROWS}
+    assert [row.text for row in dataset.test] == [f"not {text}" for text, _ in ROWS]
+
+
+def test_no_text_is_in_two_parts(load: Load) -> None:
+    validation = [("up", "good"), ("not down", "bad"), ("sideways", "good"), ("sideways", "good")]
+    dataset = load([*ROWS, ("not up", "good")], validation=validation)
+    assert [row.text for row in dataset.validation] == ["up", "sideways"]
+    parts = [{row.text for row in part} for part in (dataset.train, dataset.validation, dataset.test)]
+    assert len(set.union(*parts)) == sum(map(len, parts))
+
+
+def test_validation_rows_that_are_all_test_rows_leave_nothing(load: Load) -> None:
+    assert refused(load, ROWS, validation=[("not up", "good")]) == (
+        "data.validation: de-duplication leaves no row; say data.deduplicate: false"
+    )
+
+
+def test_rows_to_validate_on_are_checked_like_others(load: Load) -> None:
+    assert refused(load, ROWS, validation=[("sideways", "fine")]).startswith("data.validation: row 1: label 'fine'")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"split": {"validation_per_class": 1}}, None),
+        ({"test": None, "split": {"validation_per_class": 1}}, "give either test "),
+        ({"split": {"test_per_class": 1}}, "give either test "),
+        ({"test": None}, "give either test "),
+        ({"validation": "rows", "split": {"validation_per_class": 1}}, "give either validation "),
+        ({"validation": "rows", "split": {"train_per_class": 1}}, None),
+    ],
+)
+def test_rows_of_a_part_come_from_one_place(
+    recipe_of: Callable[..., Recipe], data: dict[str, Any], told: str | None
+) -> None:
+    source = {"kind": "jsonl", "url": "rows.jsonl"}
+    given = {"train": source, "test": source, **data}
+    if "validation" in data:
+        given["validation"] = source
+    if told is None:
+        recipe_of(data=given)
+        return
+    with pytest.raises(ValidationError, match=told):
+        recipe_of(data=given)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(3, "the number 3"), (0.5, "the number 0.5"), (True, "true")])
+def test_a_text_column_of_numbers_is_refused(load: Load, value: float, shown: str) -> None:
+    rows = [{"text": value, "label": "good"}, {"text": value, "label": "bad"}]
+    assert refused(load, rows) == (
+        f"data.train: row 1: column 'text' holds {shown} where text is expected; "
+        "name the column of text under data.fields, or say data.numbers_as_text: true"
+    )
+    dataset = load(rows[:1], numbers_as_text=True, deduplicate=False)
+    assert dataset.train == [Row({"text": json.dumps(value)}, "good")]
+
+
+def test_a_completion_of_numbers_is_refused(load: Load) -> None:
+    message = refused(load, [{"question": "two and two?", "answer": 4}], FREE_TEXT)
+    assert message.startswith("data.train: row 1: column 'answer' holds the number 4 where text is expected")
+
+
+def test_digits_in_a_csv_are_text(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\n3,good\n4,bad\n")
+    source = {"kind": "csv", "url": str(tmp_path / "rows.csv")}
+    data = {"train": source, "test": source, "deduplicate": False}
+    assert load_dataset(recipe_of(task=CLASSIFICATION, data=data)).train[0] == Row({"text": "3"}, "good")
+
+
+def test_a_label_may_be_a_number_or_a_truth(load: Load) -> None:
+    rows = [{"text": "up", "label": 1}, {"text": "down", "label": False}]
+    assert [row.label for row in load(rows, labels={"1": "good", "false": "bad"}).train] == ["good", "bad"]
+
+
+def test_columns_that_the_task_does_not_read_may_hold_anything(load: Load) -> None:
+    assert load([{"text": "up", "label": "good", "score": 0.5, "id": 7}]).train == [Row({"text": "up"}, "good")]
+
+
+def test_lists_and_objects_are_read_as_json_writes_them(load: Load) -> None:
+    turns = [{"role": "user", "content": "\u00e9t\u00e9?"}]
+    (row,) = load([{"question": "?", "answer": turns}], FREE_TEXT, deduplicate=False).train
+    assert json.loads(row.fields["answer"]) == turns
+    assert "\u00e9" in row.fields["answer"]
+
+
+def test_half_a_character_is_refused(load: Load) -> None:
+    assert refused(load, [{"text": "up \ud83d", "label": "good"}]) == (
+        "data.train: row 1: column 'text' holds \\ud83d, half a character that UTF-8 cannot write; mend or remove it"
+    )
+
+
+def test_a_value_that_is_neither_text_nor_json_is_refused(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> None:
+    url = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": [b"bytes"], "label": ["good"]}), url)
+    source = {"kind": "parquet", "url": str(url)}
+    with pytest.raises(InvalidInput) as caught:
+        load_dataset(recipe_of(task=CLASSIFICATION, data={"train": source, "test": source}))
+    assert str(caught.value) == (
+        "data.train: row 1: column 'text' holds bytes values, which are no text; write them as text in the source"
+    )
 
 
 def test_financial_phrasebank_gives_the_split_of_its_recipe(shared: Path) -> None:
