@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from launcher.data.dataset import Dataset, label_names
-from launcher.data.encode import Question
-from launcher.data.split import Row
+from launcher.data.dataset import Dataset
+from launcher.data.encode import Example, TestRow
+from launcher.data.fields import label_names
+from launcher.data.rows import Row
 from launcher.evaluate.classical import classical_predictions
 from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
 from launcher.evaluate.predictions import Predictions, predictions_csv
@@ -20,10 +21,10 @@ from launcher.storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class CompletionMetrics:
-    """How well a model foresees free completions."""
+    """How well a model foresees free completions, an assistant's turns, or texts."""
 
     loss: float
-    """Mean cross-entropy a completion token, in nats."""
+    """Mean cross-entropy a label token, in nats."""
 
     @property
     def perplexity(self) -> float:
@@ -63,9 +64,9 @@ def classical_line(recipe: Recipe, dataset: Dataset) -> ClassificationMetrics:
     return classification_metrics(_true(dataset.test), predicted, labels)
 
 
-def completion_metrics(questions: Sequence[Question], scores: Scores) -> CompletionMetrics:
-    """Metrics of free completions, where each question has its true completion as its one candidate."""
-    tokens = sum(len(question.candidates[0]) for question in questions)
+def completion_metrics(rows: Sequence[TestRow], scores: Scores) -> CompletionMetrics:
+    """Metrics of rows with one score each: texts, or questions with their true completion as the one candidate."""
+    tokens = sum(row.label_tokens if isinstance(row, Example) else len(row.candidates[0]) for row in rows)
     return CompletionMetrics(-sum(row[0] for row in scores) / tokens)
 
 

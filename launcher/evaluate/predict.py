@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from launcher.data.dataset import input_fields, label_names
-from launcher.data.encode import encode_question, end_token_id
-from launcher.data.split import Row
+from launcher.data.encode import encode_test_rows, end_token_id
+from launcher.data.encode.chat import chat_prompt, turn_end_id
+from launcher.data.fields import input_fields, label_names
+from launcher.data.rows import Row
 from launcher.errors import InvalidInput
 from launcher.evaluate.outcome import best_label, probabilities
 from launcher.evaluate.score import score
 from launcher.evaluate.trained import Trained
 from launcher.model.adapt import TrainableModel
-from launcher.recipe.task import Instruction
+from launcher.recipe.task import Chat, Instruction, SequenceClassification, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,13 @@ def generate_texts(trained: Trained, texts: Sequence[str], max_new_tokens: int) 
     Raises:
         InvalidInput: the run trained a classification head, or its prompt has more fields than one.
     """
-    task = trained.recipe.task
-    if not isinstance(task, Instruction):
-        raise InvalidInput(f"{trained.recipe.name} trained a classification head, which writes no text")
-    prompts = [task.prompt.format(**_row(trained, text).fields) for text in texts]
+    prompts = [_prompt(trained, text) for text in texts]
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "do_sample": False,
         "use_cache": True,
         "pad_token_id": trained.tokenizer.pad_token_id,
-        "eos_token_id": end_token_id(task, trained.tokenizer),
+        "eos_token_id": _end_ids(trained),
     }
     with trained.as_base(trained.base):
         base = [_written(trained.base, trained.tokenizer, prompt, options) for prompt in prompts]
@@ -71,10 +69,31 @@ def generate_texts(trained: Trained, texts: Sequence[str], max_new_tokens: int) 
     return [Answers(*each) for each in zip(texts, base, tuned, strict=True)]
 
 
+def _prompt(trained: Trained, text: str) -> list[int]:
+    """What the model goes on after; a conversation's is the user's first message."""
+    task, tokenizer = trained.recipe.task, trained.tokenizer
+    if isinstance(task, SequenceClassification):
+        raise InvalidInput(f"{trained.recipe.name} trained a classification head, which writes no text")
+    if isinstance(task, Chat):
+        return chat_prompt(text, task, tokenizer)
+    template = task.prompt if isinstance(task, Instruction) else task.text
+    ids: list[int] = tokenizer.encode(template.format(**_row(trained, text).fields), add_special_tokens=True)
+    return ids
+
+
+def _end_ids(trained: Trained) -> list[int]:
+    """Tokens that end what is written."""
+    task, tokenizer = trained.recipe.task, trained.tokenizer
+    if isinstance(task, Instruction | Text):
+        return [end_token_id(task, tokenizer)]
+    assert isinstance(task, Chat)
+    return [each for each in (turn_end_id(task, tokenizer), tokenizer.eos_token_id) if each is not None]
+
+
 def _scores(trained: Trained, model: TrainableModel, texts: Sequence[str]) -> list[list[float]]:
     recipe = trained.recipe
     rows = [_row(trained, text) for text in texts]
-    questions = [encode_question(row, recipe.task, trained.tokenizer, recipe.training.max_length) for row in rows]
+    questions = encode_test_rows(rows, recipe.task, trained.tokenizer, recipe.training.max_length)
     pad_id = int(trained.tokenizer.pad_token_id)
     with torch.autocast(trained.device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16"):
         return score(model, questions, pad_id=pad_id, batch_size=recipe.evaluation.batch_size, device=trained.device)
@@ -92,9 +111,11 @@ def _labelled(scores: Sequence[float], labels: Sequence[str]) -> Answer:
 
 
 @torch.inference_mode()
-def _written(model: TrainableModel, tokenizer: PreTrainedTokenizerBase, prompt: str, options: dict[str, Any]) -> Answer:
-    inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False).to(model.device)
+def _written(
+    model: TrainableModel, tokenizer: PreTrainedTokenizerBase, prompt: list[int], options: dict[str, Any]
+) -> Answer:
+    ids = torch.tensor([prompt], device=model.device)
     model.eval()
-    ids = model.generate(**inputs, **options)  # type: ignore[operator]
-    written = tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    whole = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)  # type: ignore[operator]
+    written = tokenizer.decode(whole[0, len(prompt) :], skip_special_tokens=True)
     return Answer(str(written), {})

@@ -1,55 +1,68 @@
-"""Scores of test rows: log-likelihoods of candidate completions, or a head's log-probabilities."""
+"""Scores of test rows: log-likelihoods of candidate completions or of a text, or a head's log-probabilities."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from launcher.data.batch import pad
-from launcher.data.encode import Question
+from launcher.data.encode import IGNORED, Example, Question, TestRow
 
 Scores = list[list[float]]
-"""For each row, a natural log-likelihood for each candidate or class."""
+"""For each row, a natural log-likelihood for each candidate or class, or one for all labels of a text."""
 
 
-@torch.inference_mode()
-def score(
-    model: nn.Module, questions: Sequence[Question], *, pad_id: int, batch_size: int, device: torch.device
-) -> Scores:
-    """Scores in the order of `questions`; forward passes take rows of like length together."""
+@torch.no_grad()  # not inference mode: ZeRO 3 trains on with what it gathers here
+def score(model: nn.Module, rows: Sequence[TestRow], *, pad_id: int, batch_size: int, device: torch.device) -> Scores:
+    """Scores in the order of `rows`; forward passes take texts of like length together."""
     model.eval()
-    if not questions[0].candidates:
+    questions = [row for row in rows if isinstance(row, Question) and not row.candidates]
+    if questions:
         return _score_head(model, questions, pad_id, batch_size, device)
-    pairs = [(question, candidate) for question in questions for candidate in question.candidates]
-    by_length = sorted(range(len(pairs)), key=lambda pair: len(pairs[pair][0].prompt_ids) + len(pairs[pair][1]))
-    likelihoods = [0.0] * len(pairs)
-    for start in range(0, len(pairs), batch_size):
+    texts = [_texts(row) for row in rows]
+    flat = [text for each in texts for text in each]
+    by_length = sorted(range(len(flat)), key=lambda text: len(flat[text].input_ids))
+    likelihoods = [0.0] * len(flat)
+    for start in range(0, len(flat), batch_size):
         chosen = by_length[start : start + batch_size]
-        values = _log_likelihoods(model, [pairs[pair] for pair in chosen], pad_id, device)
-        for pair, value in zip(chosen, values, strict=True):
-            likelihoods[pair] = value
-    flat = iter(likelihoods)
-    return [[next(flat) for _ in question.candidates] for question in questions]
+        values = _log_likelihoods(model, [flat[text] for text in chosen], pad_id, device)
+        for text, value in zip(chosen, values, strict=True):
+            likelihoods[text] = value
+    scored = iter(likelihoods)
+    return [[next(scored) for _ in each] for each in texts]
 
 
-def _log_likelihoods(
-    model: nn.Module, pairs: Sequence[tuple[Question, list[int]]], pad_id: int, device: torch.device
-) -> list[float]:
-    """Sum over each completion's tokens of log p(token | what stands before it).
+def _texts(row: TestRow) -> list[Example]:
+    """The texts whose labels are weighed: of a question, each candidate after its prompt."""
+    if isinstance(row, Example):
+        return [row]
+    masked = [IGNORED] * len(row.prompt_ids)
+    return [Example(row.prompt_ids + each, masked + each, truncated=False) for each in row.candidates]
+
+
+def _log_likelihoods(model: nn.Module, texts: Sequence[Example], pad_id: int, device: torch.device) -> list[float]:
+    """Sum over each text's labels of log p(label | what stands before it).
 
     Rows are padded on the left, so that completions end together and only their logits are computed.
     """
-    rows = [question.prompt_ids + candidate for question, candidate in pairs]
-    longest = max(map(len, rows))
-    ids = pad([row[::-1] for row in rows], pad_id).flip(1).to(device)
-    mask = pad([[1] * len(row) for row in rows], 0).flip(1).to(device)
-    keep = min(max(len(candidate) for _, candidate in pairs) + 1, longest)
+    ids = pad([text.input_ids[::-1] for text in texts], pad_id).flip(1).to(device)
+    mask = pad([[1] * len(text.input_ids) for text in texts], 0).flip(1).to(device)
+    labels = pad([text.labels[::-1] for text in texts], IGNORED).flip(1).to(device)
+    keep = min(max(map(_reach, texts)) + 1, ids.shape[1])
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep)
-    log_probabilities = output.logits[:, :-1].float().log_softmax(-1)
-    targets = ids[:, -keep + 1 :]
-    each = log_probabilities.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    return [float(line[-len(candidate) :].sum()) for line, (_, candidate) in zip(each, pairs, strict=True)]
+    logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep).logits
+    return [_label_sum(*each) for each in zip(logits[:, :-1], labels[:, -keep + 1 :], strict=True)]
+
+
+def _reach(text: Example) -> int:
+    """Tokens from a text's first label to its end."""
+    return len(text.labels) - next(place for place, label in enumerate(text.labels) if label != IGNORED)
+
+
+def _label_sum(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Of one text, as all of a batch in fp32 may not fit: logits (tokens, vocabulary), labels (tokens,)."""
+    return -float(functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum"))
 
 
 def _score_head(

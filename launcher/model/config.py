@@ -15,7 +15,7 @@ def model_config(model: Model) -> dict[str, Any]:
         InvalidInput: the model cannot be had, or its config.json is no JSON object.
     """
     if isinstance(model, Scratch):
-        return {**model.model_dump(exclude={"kind", "seed"}), "model_type": "llama"}
+        return {**model.model_dump(exclude={"kind", "architecture", "seed"}), "model_type": model.architecture}
     path = fetch_model(model, CONFIG) / "config.json"
     try:
         config = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""A small Llama made on the spot: random weights, and a tokenizer trained on the texts it will read."""
+"""A small Llama or BERT made on the spot: random weights, and a tokenizer trained on the texts it will read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +10,17 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from launcher.errors import InvalidInput
+from launcher.model.wordpiece import make_wordpiece
 from launcher.recipe.model import Scratch
 
 UNK, BOS, EOS, PAD = SPECIAL_TOKENS = ("<unk>", "<s>", "</s>", "<pad>")
@@ -62,24 +70,28 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int) -> Pr
 
 
 def make_scratch_model(config: Scratch, folder: Path, texts: Iterable[str]) -> None:
-    """Write a randomly initialised Llama and its tokenizer to `folder` in Hugging Face layout.
+    """Write a randomly initialised model and its tokenizer to `folder` in Hugging Face layout.
 
     The same arguments write the same bytes.
 
     Raises:
-        InvalidInput: `vocab_size` does not hold the special tokens and all bytes.
+        InvalidInput: `vocab_size` does not hold the special tokens, and all bytes or some letters.
     """
-    tokenizer = make_tokenizer(texts, config.vocab_size, config.max_position_embeddings)
-    llama = LlamaConfig(
-        **config.model_dump(exclude={"kind", "seed"}),
-        # Llama's own 0.02 is for wide models: a narrow one that starts so small learns several times slower.
-        initializer_range=0.5 * config.hidden_size**-0.5,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    make = make_tokenizer if config.architecture == "llama" else make_wordpiece
+    tokenizer = make(texts, config.vocab_size, config.max_position_embeddings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = LlamaForCausalLM(llama)
+        model = _random_model(config, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _random_model(config: Scratch, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    # The 0.02 of both is for wide models: a narrow one that starts so small learns several times slower.
+    shape = {**config.model_dump(exclude={"kind", "architecture", "seed"}), "pad_token_id": tokenizer.pad_token_id}
+    shape["initializer_range"] = 0.5 * config.hidden_size**-0.5
+    if config.architecture == "bert":
+        del shape["num_key_value_heads"]
+        return BertModel(BertConfig(**shape))
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return LlamaForCausalLM(LlamaConfig(**shape, **ends))

@@ -22,21 +22,27 @@ class Pretrained(Section):
 
 
 class Scratch(Section):
-    """A randomly initialised Llama with a byte-level BPE tokenizer trained on the training texts."""
+    """A randomly initialised model and a tokenizer trained on the training texts.
+
+    A Llama reads byte-level BPE; a BERT, which only classifies, reads WordPiece in lower case.
+    """
 
     kind: Literal["scratch"]
+    architecture: Literal["llama", "bert"] = "llama"
     vocab_size: PositiveInt = 512
     hidden_size: PositiveInt = 64
     intermediate_size: PositiveInt = 176
     num_hidden_layers: PositiveInt = 2
     num_attention_heads: PositiveInt = 4
     num_key_value_heads: PositiveInt = 2
+    """Llama only: a BERT has one for each attention head."""
     max_position_embeddings: PositiveInt = 128
     seed: int = 0
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Scratch":
-        for whole, part in (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")):
+        pairs = [("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")]
+        for whole, part in pairs if self.architecture == "llama" else pairs[:1]:
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(f"{part} {getattr(self, part)} does not divide {whole} {getattr(self, whole)}")
         return self

@@ -1,5 +1,6 @@
 """`task:` what the model learns to do with a row."""
 
+import re
 from string import Formatter
 from typing import Annotated, Literal
 
@@ -32,6 +33,23 @@ def _reads_something(template: str) -> str:
 
 Template = Annotated[str, AfterValidator(_reads_something)]
 
+GENERATION_MARK = re.compile(r"\{%(-?)\s*(end)?generation\s*(-?)%\}")
+"""transformers' own block around what the assistant writes; Jinja by itself does not know it."""
+
+
+def _is_jinja(template: str) -> str:
+    import jinja2
+
+    plain = GENERATION_MARK.sub(lambda mark: "{% endif %}" if mark[2] else "{% if true %}", template)
+    try:
+        jinja2.Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]).parse(plain)
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"line {error.lineno} of the template is no Jinja: {error.message}") from None
+    return template
+
+
+ChatTemplate = Annotated[str, AfterValidator(_is_jinja)]
+
 
 class Instruction(Section):
     """A prompt and its completion; the loss counts the completion only.
@@ -59,7 +77,7 @@ class Instruction(Section):
 
 
 class SequenceClassification(Section):
-    """A head over the last token (Llama) or the first (BERT); one label a row."""
+    """A head over the last token (Llama) or the first (BERT); one label a row. Several labels a row are not built."""
 
     kind: Literal["classification"]
     text: Template = "{text}"
@@ -68,4 +86,27 @@ class SequenceClassification(Section):
     """Label names, in the order of the head's outputs."""
 
 
-Task = Annotated[Instruction | SequenceClassification, Field(discriminator="kind")]
+class Chat(Section):
+    """Conversations in the field `messages`; the loss counts the assistant's turns, with the token that ends each.
+
+    Messages are a JSON list of objects with `role` (system, user, assistant) and `content`.
+    """
+
+    kind: Literal["chat"]
+    template: ChatTemplate | None = None
+    """Jinja chat template, as transformers reads it; by default the tokenizer's own."""
+    train_on: Literal["assistant", "last"] = "assistant"
+    """Count every turn of the assistant, or the last one only."""
+
+
+class Text(Section):
+    """Continued pretraining; the loss counts every token but the first. Longer documents are cut into several rows."""
+
+    kind: Literal["text"]
+    text: Template = "{text}"
+    """Template over a row's fields."""
+    end_token: str | None = None
+    """Token that ends a document; by default the tokenizer's end-of-text token."""
+
+
+Task = Annotated[Instruction | SequenceClassification | Chat | Text, Field(discriminator="kind")]

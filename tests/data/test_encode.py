@@ -1,17 +1,18 @@
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from launcher.data.encode import IGNORED, Example, Question, encode_example, encode_question, whole_text
-from launcher.data.split import Row
+from launcher.data.encode import IGNORED, Example, Question, encode_question, encode_row, whole_text
+from launcher.data.rows import Row
 from launcher.errors import InvalidInput
-from launcher.recipe.task import Instruction, SequenceClassification
+from launcher.model.wordpiece import make_wordpiece
+from launcher.recipe.task import Instruction, SequenceClassification, Task
+from tests.data.letters import BOS, EOS, Letters
 
-BOS, EOS = 1, 2
 MOODS = Instruction(
     kind="instruction", prompt="{text} The mood is", label_words={"negative": "very bad", "positive": "good"}
 )
@@ -19,22 +20,14 @@ FREE = Instruction(kind="instruction", prompt="{text}", completion="{answer}")
 CLASSES = SequenceClassification(kind="classification", labels=["negative", "positive"])
 
 
-@dataclass(frozen=True)
-class Letters:
-    """A tokenizer with a token a letter."""
-
-    eos_token_id: int | None = EOS
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        return [BOS] * add_special_tokens + [ord(letter) for letter in text]
-
-    def get_vocab(self) -> dict[str, int]:
-        return {"<s>": BOS, "</s>": EOS} | {chr(letter): letter for letter in range(32, 127)}
-
-
 @pytest.fixture(scope="module")
 def tokenizer(stories: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(stories)
+
+
+def encode_example(row: Row, task: Task, tokenizer: Any, max_length: int) -> Example:
+    (example,) = encode_row(row, task, tokenizer, max_length)
+    return example
 
 
 def row(text: str, label: str | None = "positive", **fields: str) -> Row:
@@ -100,6 +93,19 @@ def test_classification_keeps_the_beginning_and_has_one_label_a_row() -> None:
     assert cut == Example([BOS, *b"ab"], [0], truncated=True)
     assert cut.label_tokens == 1
     assert encode_question(row("abc", None), CLASSES, Letters(), 3) == Question([BOS, *b"ab"], [])
+
+
+def test_a_cut_text_keeps_the_tokens_that_end_it() -> None:
+    tokenizer = make_wordpiece(["the dog ran home again and again"] * 9, vocab_size=100, max_length=64)
+    example = encode_example(row("The dog ran home and home again"), CLASSES, tokenizer, 6)
+    assert tokenizer.convert_ids_to_tokens(example.input_ids) == ["[CLS]", "the", "dog", "ran", "home", "[SEP]"]
+    assert (example.labels, example.truncated) == ([1], True)
+    assert encode_question(row("The dog ran home and home"), CLASSES, tokenizer, 6).prompt_ids == example.input_ids
+
+
+def test_a_length_that_holds_no_word_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^training\.max_length: 1 tokens hold no word; give 2 at least$"):
+        encode_example(row("abc"), CLASSES, Letters(), 1)
 
 
 def test_braces_in_a_text_are_text() -> None:

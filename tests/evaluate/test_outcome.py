@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.data.dataset import Dataset
-from launcher.data.encode import Question
-from launcher.data.split import Row
+from launcher.data.encode import IGNORED, Example, Question
+from launcher.data.rows import Row
 from launcher.evaluate.outcome import (
     best_label,
     classical_line,
@@ -76,6 +76,11 @@ def test_free_completions_are_measured_a_token() -> None:
     metrics = completion_metrics(questions, [[-3.0], [-9.0]])
     assert metrics.loss == pytest.approx(12 / 6)
     assert metrics.perplexity == pytest.approx(math.exp(2))
+
+
+def test_texts_are_measured_a_label() -> None:
+    texts = [Example([1, 5, 6], [IGNORED, 5, 6], truncated=False), Example([1, 5, 6], [IGNORED, IGNORED, 6], False)]
+    assert completion_metrics(texts, [[-3.0], [-6.0]]).loss == pytest.approx(9 / 3)
 
 
 def test_predictions_are_stored_row_by_row(recipe_of: Callable[..., Recipe], tmp_path: Path) -> None:

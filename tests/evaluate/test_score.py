@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
-from launcher.data.encode import Question, encode_question
-from launcher.data.split import Row
+from launcher.data.encode import IGNORED, Example, Question, TestRow, encode_question
+from launcher.data.rows import Row
 from launcher.evaluate.score import Scores, score
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
@@ -46,7 +46,7 @@ def classifier() -> nn.Module:
     return LlamaForSequenceClassification(LlamaConfig(**SHAPE, num_labels=3))
 
 
-def scored(model: nn.Module, questions: list[Question], batch_size: int = 3) -> Scores:
+def scored(model: nn.Module, questions: Sequence[TestRow], batch_size: int = 3) -> Scores:
     return score(model, questions, pad_id=PAD, batch_size=batch_size, device=CPU)
 
 
@@ -73,6 +73,22 @@ def assert_close(one: Scores, other: Scores) -> None:
 @given(QUESTIONS, st.integers(1, 8))
 def test_likelihoods_are_those_of_each_row_alone(writer: nn.Module, questions: list[Question], batch: int) -> None:
     assert_close(scored(writer, questions, batch), [naive(writer, question) for question in questions])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.lists(st.tuples(TOKENS, st.booleans()), min_size=1, max_size=9), min_size=1, max_size=5))
+def test_a_text_is_scored_by_its_labels_alone(writer: nn.Module, rows: list[list[tuple[int, bool]]]) -> None:
+    texts = []
+    for row in rows:
+        ids = [1, *(token for token, _ in row), 2]
+        labels = [IGNORED, *(token if counted else IGNORED for token, counted in row), 2]
+        texts.append(Example(ids, labels, truncated=False))
+    expected = []
+    for text in texts:
+        places = [place for place, label in enumerate(text.labels) if label != IGNORED]
+        each = [Question(text.input_ids[:place], [[text.input_ids[place]]]) for place in places]
+        expected.append([sum(naive(writer, question)[0] for question in each)])
+    assert_close(scored(writer, texts), expected)
 
 
 @settings(max_examples=20, deadline=None)

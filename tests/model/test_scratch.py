@@ -4,7 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    LlamaForCausalLM,
+)
 
 from launcher.errors import InvalidInput
 from launcher.model.scratch import make_scratch_model, make_tokenizer
@@ -12,6 +18,7 @@ from launcher.recipe.model import Scratch
 
 TEXTS = [f"the profit of company {number} rose in the first quarter Mood: positive" for number in range(50)]
 SMALL = Scratch(kind="scratch", vocab_size=300, hidden_size=32, intermediate_size=48, max_position_embeddings=40)
+BERT = SMALL.model_copy(update={"architecture": "bert"})
 TOKENIZER = make_tokenizer(TEXTS, vocab_size=300, max_length=40)
 
 
@@ -58,13 +65,29 @@ def test_the_folder_loads_as_any_hugging_face_model(tmp_path: Path) -> None:
     assert model(**tokenizer(TEXTS[:2], return_tensors="pt", padding=True)).logits.isfinite().all()
 
 
-def test_the_same_seed_writes_the_same_bytes_and_leaves_the_generator_alone(tmp_path: Path) -> None:
+def test_a_bert_loads_with_a_head_and_reads_padded_texts_as_alone(tmp_path: Path) -> None:
+    make_scratch_model(BERT, tmp_path, TEXTS)
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=3).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert isinstance(model, BertForSequenceClassification)
+    assert len(tokenizer) <= model.config.vocab_size == BERT.vocab_size
+    assert model.config.pad_token_id == tokenizer.pad_token_id == 0
+    texts = ["the profit of company 7 rose", "the quarter"]
+    assert tokenizer.tokenize("the profit rose.") == ["the", "profit", "rose", "[UNK]"]
+    together = model(**tokenizer(texts, return_tensors="pt", padding=True)).logits
+    alone = [model(**tokenizer(text, return_tensors="pt")).logits[0] for text in texts]
+    torch.testing.assert_close(together, torch.stack(alone))
+
+
+@pytest.mark.parametrize("config", [SMALL, BERT], ids=["llama", "bert"])
+def test_the_same_seed_writes_the_same_bytes_and_leaves_the_generator_alone(config: Scratch, tmp_path: Path) -> None:
     state = torch.get_rng_state()
-    make_scratch_model(SMALL, tmp_path / "one", TEXTS)
+    make_scratch_model(config, tmp_path / "one", TEXTS)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(7)
-    make_scratch_model(SMALL, tmp_path / "two", iter(TEXTS))
-    make_scratch_model(SMALL.model_copy(update={"seed": 1}), tmp_path / "other", TEXTS)
+    make_scratch_model(config, tmp_path / "two", iter(TEXTS))
+    make_scratch_model(config.model_copy(update={"seed": 1}), tmp_path / "other", TEXTS)
     one, two, other = (contents(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     assert {name for name in one if one[name] != other[name]} == {"model.safetensors"}
