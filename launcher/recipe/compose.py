@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from launcher.recipe.aliases import without_aliases
 from launcher.recipe.override import read_override
 from launcher.recipe.problem import KeyPath, Problem
 from launcher.recipe.schema import tagged_paths
@@ -83,9 +84,11 @@ class _Files:
         values = {key: value for key, value in own.values.items() if key != "extends"}
         marks = {at: mark for at, mark in own.marks.items() if at[:1] != ("extends",)}
         document: Document | None = Document({}, {(): marks[()]})
-        for layer in (*self._parents(path, own, chain), Document(values, marks)):
-            document = merge(document, layer, self.tags) if document is not None and layer is not None else None
-        return document
+        for parent in self._parents(path, own, chain):
+            document = merge(document, parent, self.tags) if document is not None and parent is not None else None
+        if document is None:
+            return None
+        return merge(document, without_aliases(Document(values, marks), document, self.problems), self.tags)
 
     def _parents(self, path: Path, own: Document, chain: tuple[str, ...]) -> list[Document | None]:
         extends = own.values.get("extends", [])

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from launcher.recipe.elsewhere import ELSEWHERE
 from launcher.recipe.problem import KeyPath, Mark, OverrideMark, Problem, dotted
 from launcher.recipe.schema import alternatives, discriminator, field_names, field_types, nearest, sections, tags
 from launcher.recipe.yaml_source import Document
@@ -62,6 +63,22 @@ def mark_of(path: KeyPath, document: Document) -> Mark | OverrideMark:
     return next(document.marks[path[:depth]] for depth in range(len(path), -1, -1) if path[:depth] in document.marks)
 
 
+def mend_of_unknown(key: str | int, names: list[str]) -> str | None:
+    """What to do about a key that is none of these names."""
+    return ELSEWHERE.get(str(key)) or nearest(key, names)
+
+
+def found(value: Any) -> str:
+    """A value as a recipe writes it, and short."""
+    if isinstance(value, dict | list):
+        kind = "keys and values" if isinstance(value, dict) else "a list"
+        return kind if value else f"an empty {'mapping' if isinstance(value, dict) else 'list'}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    written = repr(value)
+    return written if len(written) <= 40 else f"{written[:36]}...{written[-1]}"
+
+
 class _Place:
     """Where an error stands in the document: pydantic's location without the names of union members.
 
@@ -108,23 +125,31 @@ def _problem(group: list[tuple[ErrorDetails, _Place]], document: Document) -> Pr
 
 
 def _told(group: list[ErrorDetails], place: _Place, document: Document) -> tuple[str, str | None]:
-    expected = [EXPECTED[one["type"]].format(**one.get("ctx", {})) for one in group if one["type"] in EXPECTED]
+    expected = list(dict.fromkeys(_expected(one) for one in group if one["type"] in EXPECTED))
     if expected:
         given = group[0]["input"]
-        return f"expected {' or '.join(expected)}, found {_found(given)}", _hint(given, place)
+        return f"expected {' or '.join(expected)}, found {found(given)}", _hint(given, place)
     return _told_by_type(group[0], place, document)
+
+
+def _expected(details: ErrorDetails) -> str:
+    limits = {
+        name: int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+        for name, limit in details.get("ctx", {}).items()
+    }
+    return EXPECTED[details["type"]].format(**limits)
 
 
 def _told_by_type(details: ErrorDetails, place: _Place, document: Document) -> tuple[str, str | None]:
     names = _names(place)
     match details["type"]:
         case "extra_forbidden":
-            return "unknown key", nearest(place.path[-1], field_names(place.holders))
+            return "unknown key", mend_of_unknown(place.path[-1], field_names(place.holders))
         case "missing" | "union_tag_not_found":
             return "missing", f"expected {_either(names)}" if names else "this key is required"
         case "union_tag_invalid":
             tag = details["input"][place.path[-1]]
-            return f"expected {_either(names)}, found {_found(tag)}", nearest(tag, names)
+            return f"expected {_either(names)}, found {found(tag)}", nearest(tag, names)
         case "contradiction":
             other = details["ctx"]["other"]
             return details["msg"], f"{other} is given at {mark_of((*place.path[:-1], other), document)}"
@@ -148,14 +173,3 @@ def _hint(given: Any, place: _Place) -> str | None:
 
 def _either(names: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _found(value: Any) -> str:
-    """A value as a recipe writes it, and short."""
-    if isinstance(value, dict | list):
-        kind = "keys and values" if isinstance(value, dict) else "a list"
-        return kind if value else f"an empty {'mapping' if isinstance(value, dict) else 'list'}"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    written = repr(value)
-    return written if len(written) <= 40 else f"{written[:36]}...{written[-1]}"

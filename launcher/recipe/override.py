@@ -4,9 +4,11 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from launcher.recipe.aliases import aliased, without_aliases
+from launcher.recipe.explain import mend_of_unknown
 from launcher.recipe.problem import OverrideMark, Problem, dotted
 from launcher.recipe.scalar import plain_scalar
-from launcher.recipe.schema import alternatives, chosen, field_names, field_types, nearest, sections
+from launcher.recipe.schema import alternatives, chosen, field_names, field_types, sections
 from launcher.recipe.yaml_source import Document, parse, paths
 
 QUOTES_AND_BRACKETS = tuple("'\"[{")
@@ -27,7 +29,7 @@ def read_override(
     if not equals:
         problems.append(Problem(mark, "", "expected KEY=VALUE, such as training.max_steps=100"))
         return None
-    types = _types_at(path, schema, document.values)
+    types = _types_at(aliased(path), schema, document.values)
     if isinstance(types, Problem):
         problems.append(Problem(mark, types.path, types.message, types.hint))
         return None
@@ -38,7 +40,7 @@ def read_override(
     for step in reversed(path):
         value = {step: value}
     marks = {at: document.marks.get(at, mark) if len(at) < len(path) else mark for at in paths(value)}
-    return Document(value, marks)
+    return without_aliases(Document(value, marks), document, problems)
 
 
 def _typed(written: str, types: list[Any]) -> Any:
@@ -65,6 +67,6 @@ def _types_at(path: tuple[str, ...], schema: type[BaseModel], values: Any) -> li
         else:
             return Problem(None, here, f"unknown key; {dotted(path[:depth])} holds a value, not keys")
         if not types:
-            return Problem(None, here, "unknown key", nearest(key, field_names(models)))
+            return Problem(None, here, "unknown key", mend_of_unknown(key, field_names(models)))
         values = values.get(key) if isinstance(values, dict) else None
     return types

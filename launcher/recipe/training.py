@@ -1,5 +1,10 @@
-"""`training:` and `evaluation:` optimisation under the names Hugging Face users know."""
+"""`training:` and `evaluation:` optimisation under the names Hugging Face users know.
 
+Names are those of transformers' TrainingArguments. What stands under other names is in `aliases.py`.
+"""
+
+import math
+from fractions import Fraction as Exact
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
@@ -13,9 +18,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from launcher.recipe.optimizers import OptimizerName
+from launcher.recipe.schedule import SchedulerName, SchedulerOptions, check_options
 from launcher.recipe.section import Section
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Interval = PositiveInt | Annotated[float, Field(gt=0, lt=1)]
+"""Steps, or where it is less than 1 a share of all the run's steps."""
+Strategy = Literal["no", "steps", "epoch"]
 
 T = TypeVar("T")
 
@@ -24,6 +35,15 @@ CONTRADICTS = {
     "warmup_steps": "warmup_ratio",
 }
 """A field, and the one above it that says the same in another way."""
+
+NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "logging_steps": ("logging_strategy", ("steps",)),
+    "eval_steps": ("eval_strategy", ("steps",)),
+    "save_steps": ("save_strategy", ("steps",)),
+    "load_best_model_at_end": ("eval_strategy", ("steps", "epoch")),
+    "early_stopping_patience": ("eval_strategy", ("steps", "epoch")),
+}
+"""A field, and what one above it must say for it to mean anything."""
 
 
 class Training(Section):
@@ -36,22 +56,83 @@ class Training(Section):
     global_batch_size: PositiveInt | None = None
     """Rows an optimiser step over all ranks; accumulation follows from it at any world size."""
     gradient_accumulation_steps: PositiveInt | None = None
+    """Micro-batches a step, where `global_batch_size` is not given."""
     max_length: PositiveInt = 512
     """Tokens a row at the most."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Type of forward and backward; trained weights and optimiser states are fp32 in either case."""
+    train_sampling_strategy: Literal["random", "group_by_length"] = "random"
+    """`group_by_length` puts rows of like length into the same step, which saves padding."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Type of forward and backward; trained weights and optimiser states are fp32 in any case."""
+    optim: OptimizerName = "adamw_torch_fused"
+    """Optimiser. `adafactor` takes `learning_rate` as it is, unscaled by the size of weights or steps; `sgd` has no
+    momentum."""
     learning_rate: PositiveFloat = 2e-4
-    lr_scheduler_type: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "linear"
+    """The highest learning rate of the schedule."""
+    lr_scheduler_type: SchedulerName = "linear"
+    """`constant` has no warm-up."""
+    lr_scheduler_kwargs: SchedulerOptions = Field(default=SchedulerOptions(), validate_default=True)
+    """Options of the schedule."""
     warmup_ratio: Fraction | None = None
-    warmup_steps: NonNegativeInt | None = None
+    """Share of the steps in which the learning rate rises."""
+    warmup_steps: NonNegativeInt | Fraction | None = None
+    """Steps in which the learning rate rises; less than 1 is a share of all steps."""
     weight_decay: NonNegativeFloat = 0.0
+    """Decay of matrices; vectors (norms, biases) are not decayed."""
     adam_beta1: Fraction = 0.9
     adam_beta2: Fraction = 0.999
     adam_epsilon: PositiveFloat = 1e-8
     max_grad_norm: PositiveFloat | None = 1.0
     """Global norm to clip to; null leaves gradients as they are."""
     gradient_checkpointing: bool = False
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Compute activations anew in the backward pass: less memory, one more forward pass."""
+    neftune_noise_alpha: PositiveFloat | None = None
+    """Strength of the noise on embeddings in training (https://arxiv.org/abs/2310.05914); null adds none."""
+    seed: Seed = 42
+    """Order of the rows, new weights, dropout."""
+    data_seed: Seed | None = None
+    """Order of the rows; null takes `seed`."""
+    logging_strategy: Strategy = "steps"
+    """When the metrics of a step are written down; the last step's are, unless it says `no`."""
+    logging_steps: Interval | None = None
+    """Steps between two records, or a share of all steps; null writes every step down."""
+    logging_first_step: bool = False
+    """Write the first step down too."""
+    eval_strategy: Strategy = "no"
+    """When the validation rows are scored during training, and after the last step, unless it says `no`."""
+    eval_steps: Interval | None = None
+    """Steps between two evaluations, or a share of all steps; null takes `logging_steps`, else 500."""
+    save_strategy: Strategy = "steps"
+    """When checkpoints are committed during training. The model is stored after the last step in any case."""
+    save_steps: NonNegativeInt | Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Steps between two checkpoints, or a share of all steps; 0 saves none before the end; null is 500."""
+    save_total_limit: PositiveInt | None = None
+    """Checkpoints to keep; null keeps all."""
+    load_best_model_at_end: bool = False
+    """End with the weights of the best evaluation instead of the last step's."""
+    metric_for_best_model: Literal["loss", "accuracy", "macro_f1"] = "loss"
+    """What tells the best evaluation, for `load_best_model_at_end` and early stopping."""
+    greater_is_better: bool | None = None
+    """Whether more of the metric is better; null knows it from the metric."""
+    early_stopping_patience: PositiveInt | None = None
+    """Stop after so many evaluations in a row without an improvement; null never does."""
+    early_stopping_threshold: NonNegativeFloat = 0.0
+    """By how much the metric must improve to count."""
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of the order of the rows."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of `metric_for_best_model` is better."""
+        return self.metric_for_best_model != "loss" if self.greater_is_better is None else self.greater_is_better
+
+    @property
+    def needs_label_metric(self) -> bool:
+        """Whether something hangs on a metric that only tasks with labels have."""
+        used = self.load_best_model_at_end or self.early_stopping_patience is not None
+        return used and self.metric_for_best_model != "loss"
 
     @field_validator(*CONTRADICTS)
     @classmethod
@@ -64,9 +145,38 @@ class Training(Section):
             raise PydanticCustomError("contradiction", message, {"key": info.field_name, "other": other})
         return value
 
+    @field_validator(*NEEDS)
+    @classmethod
+    def _something_to_act_on(cls, value: T, info: ValidationInfo) -> T:
+        assert info.field_name is not None
+        other, allowed = NEEDS[info.field_name]
+        if value not in (None, False) and info.data.get(other, allowed[0]) not in allowed:
+            raise ValueError(f"{info.field_name} needs {other}: {' or '.join(allowed)}")
+        return value
+
+    @field_validator("early_stopping_threshold")
+    @classmethod
+    def _patience_for_the_threshold(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("early_stopping_patience", 1) is None:
+            raise ValueError("early_stopping_threshold needs early_stopping_patience")
+        return value
+
+    @field_validator("lr_scheduler_kwargs")
+    @classmethod
+    def _options_of_the_schedule(cls, value: SchedulerOptions, info: ValidationInfo) -> SchedulerOptions:
+        if "lr_scheduler_type" in info.data and "learning_rate" in info.data:
+            check_options(info.data["lr_scheduler_type"], value, info.data["learning_rate"])
+        return value
+
 
 class Evaluation(Section):
     batch_size: PositiveInt = 32
     """Rows a forward pass on one rank; each candidate completion is a row of its own."""
     classical: bool = True
     """Fit TF-IDF and logistic regression on the training rows as a line to beat."""
+
+
+def in_steps(interval: float, steps: int) -> int:
+    """An interval in steps out of `steps`: a number below 1 is a share of them, rounded up as transformers does."""
+    # As written in decimals: 0.07 x 100 steps are 7, where floats would round up to 8
+    return interval if isinstance(interval, int) else math.ceil(Exact(str(interval)) * steps)

@@ -26,7 +26,11 @@ EDITS = {
         "max_steps: 1.5",
         "22:3: training.max_steps: expected a whole number, found 1.5",
     ),
-    "number for text": ("url: rows.csv", "url: 7", "15:5: data.train.url: expected text, found 7; write it in quotes"),
+    "number for text": (
+        "url: rows.csv",
+        "url: 7",
+        "15:5: data.train.url: expected text or a list, found 7; write it in quotes",
+    ),
     "yes is no boolean": (
         "split: {",
         "deduplicate: yes\n  split: {",
@@ -41,7 +45,7 @@ EDITS = {
     "number out of range": (
         "learning_rate: 1e-3",
         "learning_rate: 0",
-        "23:3: training.learning_rate: expected a number greater than 0.0, found 0",
+        "23:3: training.learning_rate: expected a number greater than 0, found 0",
     ),
     "infinite number": (
         "learning_rate: 1e-3",
@@ -51,7 +55,9 @@ EDITS = {
     "unknown word": (
         "max_steps: 20",
         "max_steps: 20\n  lr_scheduler_type: linaer",
-        "23:3: training.lr_scheduler_type: expected 'constant', 'constant_with_warmup', 'linear' or 'cosine', "
+        "23:3: training.lr_scheduler_type: expected 'constant', 'constant_with_warmup', 'linear', 'cosine', "
+        "'cosine_with_restarts', 'polynomial', 'inverse_sqrt', 'cosine_with_min_lr', 'cosine_warmup_with_min_lr' or "
+        "'warmup_stable_decay', "
         "found 'linaer'; did you mean linear?",
     ),
     "unknown kind": (
@@ -122,17 +128,23 @@ EDITS = {
         '  completion: "{source}"\n  label_words',
         "11:3: task.completion: with label_words a completion has the field {label} and no other; say {label} once",
     ),
-    "partitioned weights": (
+    "parameters that are not partitioned": (
         "zero_stage: 2",
-        "zero_stage: 3",
-        "20:3: strategy.zero_stage: lora + zero3 + instruction is refused: weights are partitioned, and evaluation and "
-        "export of partitioned weights are not built; use zero_stage 2",
+        "zero_stage: 2\n  offload_param: true",
+        "21:3: strategy.offload_param: lora + zero2+param + fp32 + instruction is refused: parameters are offloaded "
+        "where they are partitioned, at stage 3; use zero_stage 3, or offload_param: false",
     ),
-    "stage 0": (
+    "states that are not shared": (
         "zero_stage: 2",
-        "zero_stage: 0",
-        "20:3: strategy.zero_stage: lora + zero0 + instruction is refused: DeepSpeed 0.19's bf16 stage 0 takes a dummy "
-        "optimiser step when it is made; use strategy.kind ddp, the same arithmetic",
+        "zero_stage: 0\n  offload_optimizer: true",
+        "21:3: strategy.offload_optimizer: lora + zero0+optimizer + fp32 + instruction is refused: stage 0 shares no "
+        "optimiser states, so there are none to offload; use zero_stage 1, 2 or 3",
+    ),
+    "nothing to evaluate on": (
+        "max_steps: 20",
+        "max_steps: 20\n  eval_strategy: epoch",
+        "23:3: training.eval_strategy: there are no validation rows to evaluate on; give data.validation (a source) or "
+        "data.split.validation_per_class",
     ),
     "duplicate key": (
         "max_steps: 20",
@@ -274,11 +286,11 @@ def test_mistakes_of_several_files_are_told_at_once(recipe_text, write, told):
     write("base.yaml", recipe_text.replace("max_steps: 20", "max_step: 20"))
     write("other.yaml", "training: {max_steps: 1, max_steps: 2}\n")
     write("x.yaml", "extends: [base.yaml, other.yaml]\nname: 3\n")
-    assert told("x.yaml", "method.rank=3", "strategy.zero_stage=two") == [
+    assert told("x.yaml", "method.width=3", "strategy.zero_stage=two") == [
         "base.yaml:22:3: training.max_step: unknown key; did you mean max_steps?",
         "other.yaml:1:26: training.max_steps: duplicate key; it was first given at other.yaml:1:12",
         "x.yaml:2:1: name: expected text, found 3; write it in quotes",
-        "override 'method.rank=3': method.rank: unknown key",
+        "override 'method.width=3': method.width: unknown key",
         "override 'strategy.zero_stage=two': strategy.zero_stage: expected 0, 1, 2 or 3, found 'two'",
     ]
 

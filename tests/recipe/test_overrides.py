@@ -53,7 +53,7 @@ REFUSED = [
     ("data.labels.up.x=3", "data.labels.up.x: unknown key; data.labels.up holds a value, not keys"),
     ("data.train.columns.0=x", "data.train.columns.0: unknown key; data.train.columns holds a value, not keys"),
     ("extends=a.yaml", "extends: unknown key"),
-    ("method.quantization.type=nf4", "method.quantization: unknown key"),
+    ("method.quantization.type=nf4", "method.quantization: unknown key; quantisation is method.kind: qlora"),
     ("training..seed=3", "training.: unknown key"),
     ("=3", "unknown key"),
     ("training.seed", "expected KEY=VALUE, such as training.max_steps=100"),
@@ -69,9 +69,9 @@ REFUSED = [
     ("data.labels={up: goood}", "data.labels.up: label 'goood' is not in task.label_words; did you mean good?"),
     ("method.kind=loora", "method.kind: expected full, lora or qlora, found 'loora'; did you mean lora?"),
     (
-        "strategy.zero_stage=3",
-        "strategy.zero_stage: lora + zero3 + instruction is refused: weights are partitioned, and evaluation and "
-        "export of partitioned weights are not built; use zero_stage 2",
+        "strategy.offload_param=true",
+        "strategy.offload_param: lora + zero2+param + fp32 + instruction is refused: parameters are offloaded where "
+        "they are partitioned, at stage 3; use zero_stage 3, or offload_param: false",
     ),
     ("name=\udcff", "name: expected text that UTF-8 can write, found '\\udcff'"),
 ]
