@@ -1,7 +1,6 @@
 """A finished run's model, loaded from its run directory."""
 
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import torch
 import yaml
-from peft import PeftModel
 
-from launcher.checkpoint.entries import Commit
+from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Journal
 from launcher.errors import InvalidInput
-from launcher.model.adapt import TrainableModel, base_only
+from launcher.model.adapt import TrainableModel, adapt, base_only
 from launcher.model.fetch import fetch_model
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.method import Full
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import BASE, MODEL, RECIPE
+from launcher.storage.layout import BASE, RECIPE
+from launcher.storage.runs import find_run
 from launcher.storage.store import Store
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Trained:
 
 @contextmanager
 def load_trained(run: str) -> Iterator[Trained]:
-    """Load a run that has committed a model.
+    """Load what a run committed last: its model, or a checkpoint where it has not come to its end.
 
     Args:
         run: the run directory as path or URL, or a run's id under `runs/`.
@@ -53,33 +52,19 @@ def load_trained(run: str) -> Iterator[Trained]:
     """
     store = find_run(run)
     recipe = Recipe.model_validate(yaml.safe_load(store.read(RECIPE)))
-    if not any(isinstance(entry, Commit) for entry in Journal(store).entries()):
+    commits = live_commits(Journal(store).entries())
+    if not commits:
         raise InvalidInput(f"{store.location}: the run has committed no model; see its journal/ and logs/")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with _folder(store, MODEL) as model_folder, _base_folder(store, recipe) as base_folder:
+    with _folder(store, commits[-1].checkpoint) as model_folder, _base_folder(store, recipe) as base_folder:
         tokenizer = load_tokenizer(model_folder, recipe.model)
         base = load_model(recipe, base_folder, tokenizer, device)
         if isinstance(recipe.method, Full):
             tuned: TrainableModel = load_model(recipe, model_folder, tokenizer, device)
             yield Trained(recipe, tokenizer, base, tuned, lambda _: nullcontext(), device)
         else:
-            with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is deprecated
-                warnings.simplefilter("ignore", FutureWarning)
-                tuned = PeftModel.from_pretrained(base, str(model_folder))
+            tuned = adapt(base, recipe, adapter=str(model_folder)).eval()
             yield Trained(recipe, tokenizer, tuned, tuned, base_only, device)
-
-
-def find_run(run: str) -> Store:
-    """The store of a run directory.
-
-    Raises:
-        InvalidInput: no run directory is there.
-    """
-    for place in (run, f"runs/{run}"):
-        store = Store.open(place)
-        if store.exists(RECIPE):
-            return store
-    raise InvalidInput(f"{run}: no run directory, and none under runs/; give its path or URL")
 
 
 @contextmanager

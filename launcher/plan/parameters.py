@@ -59,11 +59,7 @@ def count_parameters(
         return ParameterCount(total, total, multiplied)
     whole = _trained_whole(method, sizes, grown=new_tokens > 0)
     targets = _targets(method, linear_shapes(config), matrices) - whole
-    adapters = sum(
-        copies * method.r * (inputs + outputs)
-        for name, (copies, inputs, outputs) in matrices.items()
-        if name in targets
-    )
+    adapters = _adapter_weights(method, config, {name: matrices[name] for name in targets})
     return ParameterCount(total + adapters, adapters + sum(sizes[name] for name in whole), multiplied)
 
 
@@ -87,8 +83,29 @@ def _norms(config: dict[str, Any]) -> dict[str, int]:
 def _targets(method: Adapter, blocks: Iterable[str], matrices: Iterable[str]) -> set[str]:
     """Modules that get adapters; PEFT passes over names that it does not find, which hides misspellings."""
     targets = set(blocks if method.target_modules == "all-linear" else method.target_modules)
+    excluded = set(method.exclude_modules)
     _refuse_unknown("target_modules", targets - set(matrices), matrices)
-    return targets
+    _refuse_unknown("exclude_modules", excluded - set(matrices), matrices)
+    if targets and targets <= excluded:
+        raise InvalidInput("method.exclude_modules: no module is left to adapt; leave one of target_modules out of it")
+    return targets - excluded
+
+
+def _adapter_weights(method: Adapter, config: dict[str, Any], targets: dict[str, tuple[int, int, int]]) -> int:
+    """Weights of the adapters on some matrices; DoRA has one more for each output."""
+    if method.layers_to_transform is not None:
+        layers = _numbered_layers(method.layers_to_transform, config["num_hidden_layers"])
+        targets = {name: (layers, *targets[name][1:]) for name in linear_shapes(config) if name in targets}
+    return sum(
+        copies * (method.r * (inputs + outputs) + (outputs if method.use_dora else 0))
+        for copies, inputs, outputs in targets.values()
+    )
+
+
+def _numbered_layers(numbers: list[int], there: int) -> int:
+    if not numbers or max(numbers) >= there:
+        raise InvalidInput(f"method.layers_to_transform: expected numbers from 0 to {there - 1}, the model's layers")
+    return len(set(numbers))
 
 
 def _trained_whole(method: Adapter, modules: Iterable[str], *, grown: bool) -> set[str]:

@@ -65,6 +65,14 @@ METHODS = [
     {"kind": "lora", "modules_to_save": ["input_layernorm", "q_proj"]},
     {"kind": "qlora"},
     {"kind": "qlora", "r": 2, "target_modules": ["k_proj"]},
+    {"kind": "qlora", "quantization": {"type": "int8"}},
+    {"kind": "qlora", "quantization": {"type": "fp4", "storage_dtype": "float32"}, "use_dora": True},
+    {"kind": "lora", "use_dora": True},
+    {"kind": "lora", "use_dora": True, "target_modules": ["q_proj", "embed_tokens"]},
+    {"kind": "lora", "bias": "all"},
+    {"kind": "lora", "exclude_modules": ["k_proj", "up_proj"]},
+    {"kind": "lora", "use_dora": True, "target_modules": ["q_proj", "embed_tokens"], "layers_to_transform": [0, 3]},
+    {"kind": "lora", "use_rslora": True, "init_lora_weights": "orthogonal"},
 ]
 
 

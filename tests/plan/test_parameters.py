@@ -116,9 +116,37 @@ def test_new_tokens_grow_embedding_and_output_layer(text: Task) -> None:
     [
         (lora(target_modules=["q_proj", "v_porj"]), "target_modules", "v_porj"),
         (lora(target_modules=["q"]), "target_modules", "q"),
+        (lora(exclude_modules=["k_porj"]), "exclude_modules", "k_porj"),
         (lora(modules_to_save=["embed_tokens", "head"]), "modules_to_save", "head"),
     ],
 )
 def test_a_module_that_the_model_does_not_have_is_named(method: Method, key: str, name: str) -> None:
     with pytest.raises(InvalidInput, match=rf"^method\.{key}: the model has no module '{name}'; known are q_proj, k_"):
         count_parameters(LLAMA, method, CLASSES)
+
+
+def test_dora_trains_a_length_for_each_output(text: Task) -> None:
+    plain, dora = (counted(text, lora(r=2, target_modules=["k_proj"], use_dora=use)) for use in (False, True))
+    assert dora.trainable - plain.trainable == 3 * 16
+
+
+def test_layers_and_modules_that_are_left_out_are_not_counted(text: Task) -> None:
+    one = counted(text, lora(r=2, target_modules=["q_proj"], layers_to_transform=[1])).trainable
+    assert one == 2 * (32 + 32)
+    assert (
+        counted(text, lora(r=2, target_modules=["q_proj", "lm_head"], layers_to_transform=[0, 2])).trainable == 2 * one
+    )
+    assert (
+        counted(text, lora(r=2, target_modules=["q_proj", "k_proj"], exclude_modules=["k_proj"])).trainable == 3 * one
+    )
+
+
+@pytest.mark.parametrize("layers", [[], [0, 3]])
+def test_layers_that_the_model_does_not_have_are_told(text: Task, layers: list[int]) -> None:
+    with pytest.raises(InvalidInput, match=r"^method\.layers_to_transform: expected numbers from 0 to 2, the model's"):
+        counted(text, lora(target_modules=["q_proj"], layers_to_transform=layers))
+
+
+def test_excluding_every_target_is_told(text: Task) -> None:
+    with pytest.raises(InvalidInput, match=r"^method\.exclude_modules: no module is left to adapt"):
+        counted(text, lora(target_modules=["q_proj"], exclude_modules=["q_proj", "k_proj"]))
