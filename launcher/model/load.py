@@ -5,17 +5,13 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import torch
-from bitsandbytes.nn.modules import Linear4bit
 from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    BitsAndBytesConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from launcher.errors import InvalidInput
+from launcher.model.precision import PRECISIONS
+from launcher.model.quantize import keep_trainable, quantization_config
 from launcher.model.tokenizer import rows_needed
 from launcher.recipe.method import Full, QLora
 from launcher.recipe.recipe import Recipe
@@ -24,17 +20,13 @@ from launcher.recipe.task import SequenceClassification
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-HEADS = ["lm_head", "score", "classifier"]
-"""Output layers by their names in transformers; they stay out of quantisation."""
-
 
 def load_model(
     recipe: Recipe, folder: Path, tokenizer: "PreTrainedTokenizerBase", device: torch.device
 ) -> PreTrainedModel:
     """The base on `device`, in evaluation mode; new weights (a head, added tokens) are drawn by `training.seed`.
 
-    Weights to be trained are fp32. Frozen ones take the type of `training.precision`, or 4 bits.
+    Weights to be trained are fp32. Frozen ones take the type of `training.precision`, or few bits.
 
     Raises:
         InvalidInput: the folder's weights are missing or damaged.
@@ -42,7 +34,7 @@ def load_model(
     compute = PRECISIONS[recipe.training.precision]
     options: dict[str, object] = {"dtype": torch.float32 if isinstance(recipe.method, Full) else compute}
     if isinstance(recipe.method, QLora):
-        options["quantization_config"] = _quantization(recipe.method, compute)
+        options["quantization_config"] = quantization_config(recipe.method.quantization, compute)
         options["device_map"] = {"": device}
     torch.manual_seed(recipe.training.seed)
     auto: type[AutoModelForCausalLM | AutoModelForSequenceClassification] = AutoModelForCausalLM
@@ -59,28 +51,7 @@ def load_model(
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     if isinstance(recipe.method, QLora):
-        _keep_unpacked(model)
+        keep_trainable(model)
         return model  # quantised weights are placed as they load
     nn.Module.to(model, device)
     return model
-
-
-def _keep_unpacked(model: nn.Module) -> None:
-    """Keep bitsandbytes from repacking weights on a CPU with AVX512-BF16 at the first scoring.
-
-    The packed form serves inference alone, in bf16, and refuses outputs that 32 does not divide.
-    """
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            module.support_avx512bf16_for_cpu = False
-
-
-def _quantization(method: QLora, compute: torch.dtype) -> BitsAndBytesConfig:
-    asked = method.quantization.compute_dtype
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type=method.quantization.type,
-        bnb_4bit_use_double_quant=method.quantization.double_quantization,
-        bnb_4bit_compute_dtype=getattr(torch, asked) if asked is not None else compute,
-        llm_int8_skip_modules=HEADS,
-    )

@@ -8,9 +8,10 @@ from launcher.errors import InvalidInput
 from launcher.plan.batch import BatchPlan, plan_batches
 from launcher.plan.parameters import ParameterCount, count_parameters
 from launcher.plan.placement import Placement
+from launcher.recipe.encoder import encoder_refusal
 from launcher.recipe.model import Pretrained
+from launcher.recipe.possible import recipe_refusal
 from launcher.recipe.recipe import Recipe
-from launcher.recipe.table import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Plan:
     placement: Placement
     batches: BatchPlan
     test_rows: int
+    validation_rows: int
     dropped_rows: int
     parameters: ParameterCount | None
     """None where the architecture is not known before the model is loaded; added tokens count as new ones."""
@@ -34,9 +36,11 @@ def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: di
     Raises:
         InvalidInput: the combination is refused, or rows may be longer than the model's positions.
     """
-    reason = refusal(recipe.method.kind, recipe.strategy.key, recipe.task.kind, placement.device)
+    reason = recipe_refusal(recipe, placement.device)
     if reason is not None:
-        raise InvalidInput(f"{recipe.method.kind} with {recipe.strategy.key} on {placement.device}: {reason}")
+        raise InvalidInput(f"on {placement.device}, {reason}")
+    if reason := encoder_refusal(config.get("model_type"), recipe.task.kind):
+        raise InvalidInput(f"model: {reason}")
     positions = config.get("max_position_embeddings")
     if positions is not None and recipe.training.max_length > positions:
         raise InvalidInput(
@@ -53,24 +57,33 @@ def make_plan(recipe: Recipe, placement: Placement, dataset: Dataset, config: di
         placement=placement,
         batches=plan_batches(recipe.training, world=placement.workers, rows=len(dataset.train)),
         test_rows=len(dataset.test),
+        validation_rows=len(dataset.validation),
         dropped_rows=dataset.dropped,
         parameters=count_parameters(config, recipe.method, recipe.task, new_tokens=new_tokens),
     )
 
 
+def batch_lines(batches: BatchPlan) -> list[str]:
+    """The batch arithmetic for a reader."""
+    return [
+        f"batch     {batches.global_batch} rows a step = {batches.world} workers x {batches.accumulation} "
+        f"micro-batches of {batches.micro_batch} at most",
+        f"steps     {batches.steps:,} ({batches.epochs:.3g} epochs)",
+    ]
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """The plan for a reader, a line each."""
     batches = plan.batches
-    rows = f"{batches.rows:,} to train on, {plan.test_rows:,} to test on"
+    validation = f"{plan.validation_rows:,} to evaluate on while training, " if plan.validation_rows else ""
+    rows = f"{batches.rows:,} to train on, {validation}{plan.test_rows:,} to test on"
     if plan.dropped_rows:
         rows += f" ({plan.dropped_rows:,} repeated or contradictory left out)"
     lines = [
         f"recipe    {plan.recipe}: {plan.method}, {plan.task}, {plan.strategy}, {plan.precision}",
         f"workers   {batches.world} on {plan.placement.device}, {plan.placement.threads} threads each",
         f"rows      {rows}",
-        f"batch     {batches.global_batch} rows a step = {batches.world} workers x {batches.accumulation} "
-        f"micro-batches of {batches.micro_batch} at most",
-        f"steps     {batches.steps:,} ({batches.epochs:.3g} epochs)",
+        *batch_lines(batches),
     ]
     if plan.parameters is not None:
         total, trainable = plan.parameters.total, plan.parameters.trainable

@@ -6,6 +6,7 @@ from typing import Any
 from launcher.cluster.machine import this_machine
 from launcher.cluster.profile import Local
 from launcher.data.dataset import Dataset, load_dataset
+from launcher.errors import InvalidInput
 from launcher.model.config import model_config
 from launcher.plan.placement import place
 from launcher.plan.plan import Plan, make_plan
@@ -28,7 +29,10 @@ def preview(recipe: Recipe, profile: Local) -> Preview:
     Raises:
         InvalidInput: something is missing, does not fit together, or does not fit the machine.
     """
-    placement = place(profile, this_machine())
+    machine = this_machine()
+    placement = place(profile, machine)
+    if recipe.training.precision == "fp16" and placement.device == "cpu" and not machine.cpu_fp16:
+        raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
     config = model_config(recipe.model)
     dataset = load_dataset(recipe)
     return Preview(make_plan(recipe, placement, dataset, config), dataset, config)

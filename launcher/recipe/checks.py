@@ -1,20 +1,26 @@
 """What one section of a recipe says against another."""
 
 from collections.abc import Iterator
+from itertools import chain
 
+from launcher.recipe.during_training import training_findings
+from launcher.recipe.encoder import encoder_refusal
 from launcher.recipe.explain import mark_of
+from launcher.recipe.method_checks import method_findings
+from launcher.recipe.model import Scratch
+from launcher.recipe.possible import combination_refusal
 from launcher.recipe.problem import KeyPath, Problem, dotted
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.schema import nearest
-from launcher.recipe.strategy import DeepSpeed
-from launcher.recipe.table import DEVICES, refusal
-from launcher.recipe.task import Instruction, Task, template_fields
+from launcher.recipe.table import DEVICES
+from launcher.recipe.task import Instruction, SequenceClassification, Task, template_fields
 from launcher.recipe.yaml_source import Document
 
 
 def check_sections(recipe: Recipe, document: Document) -> list[Problem]:
     """Every contradiction between sections that are valid by themselves."""
-    findings = (*_labels(recipe), *_templates(recipe.task), *_combination(recipe))
+    sections = (_labels(recipe), _templates(recipe.task), _encoder(recipe), _combination(recipe))
+    findings = chain(*sections, method_findings(recipe), training_findings(recipe))
     return [Problem(mark_of(path, document), dotted(path), message, hint) for path, message, hint in findings]
 
 
@@ -23,8 +29,10 @@ _Findings = Iterator[tuple[KeyPath, str, str | None]]
 
 def _labels(recipe: Recipe) -> _Findings:
     task = recipe.task
-    known = list(task.label_words or ()) if isinstance(task, Instruction) else task.labels
-    key = "label_words" if isinstance(task, Instruction) else "labels"
+    if isinstance(task, SequenceClassification):
+        known, key = task.labels, "labels"
+    else:
+        known, key = list(task.label_words or ()) if isinstance(task, Instruction) else [], "label_words"
     for written, name in recipe.data.labels.items():
         if known and name not in known:
             message = f"label {name!r} is not in task.{key}"
@@ -32,6 +40,8 @@ def _labels(recipe: Recipe) -> _Findings:
 
 
 def _templates(task: Task) -> _Findings:
+    if not isinstance(task, Instruction | SequenceClassification):
+        return
     key, template = ("prompt", task.prompt) if isinstance(task, Instruction) else ("text", task.text)
     if "label" in template_fields(template):
         yield ("task", key), "{label} would show the model its answer", "remove it"
@@ -40,10 +50,16 @@ def _templates(task: Task) -> _Findings:
         yield ("task", "completion"), message, "say {label} once"
 
 
+def _encoder(recipe: Recipe) -> _Findings:
+    if isinstance(recipe.model, Scratch):
+        reason = encoder_refusal(recipe.model.architecture, recipe.task.kind)
+        if reason is not None:
+            yield ("model", "architecture"), reason, None
+
+
 def _combination(recipe: Recipe) -> _Findings:
-    strategy = recipe.strategy
-    parts = (recipe.method.kind, strategy.key, recipe.task.kind)
-    reasons = {refusal(*parts, device) for device in DEVICES}
+    """Told here where no device can; the plan knows the device."""
+    reasons = {combination_refusal(recipe, device) for device in DEVICES}
     if None not in reasons:
-        key = "zero_stage" if isinstance(strategy, DeepSpeed) else "kind"
-        yield ("strategy", key), f"{' + '.join(parts)} is refused: {' '.join(sorted(filter(None, reasons)))}", None
+        said = [key for key in ("offload_param", "offload_optimizer") if getattr(recipe.strategy, key, False)]
+        yield ("strategy", *(said or ["zero_stage"])[:1]), " ".join(sorted(filter(None, reasons))), None

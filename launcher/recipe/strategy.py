@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from launcher.recipe.section import Section
 
@@ -23,11 +23,22 @@ class DeepSpeed(Section):
 
     kind: Literal["deepspeed"]
     zero_stage: Literal[0, 1, 2, 3] = 2
+    offload_optimizer: bool = False
+    """Keep fp32 weights and optimiser states in host memory, and update them there."""
+    offload_param: bool = False
+    """Keep weights in host memory between their uses, at stage 3."""
+    param_persistence_threshold: NonNegativeInt = 100_000
+    """At stage 3, parameters with fewer elements stay whole on every rank."""
 
     @property
     def key(self) -> str:
         """The strategy's name in the table of what is possible."""
-        return f"zero{self.zero_stage}"
+        offloads = "+optimizer" * self.offload_optimizer + "+param" * self.offload_param
+        return f"zero{self.zero_stage}{offloads}"
+
+    @property
+    def partitions_parameters(self) -> bool:
+        return self.zero_stage == 3
 
 
 Strategy = Annotated[Ddp | DeepSpeed, Field(discriminator="kind")]

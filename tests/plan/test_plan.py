@@ -8,16 +8,16 @@ import pytest
 
 from launcher.cluster.profile import Local
 from launcher.data.dataset import Dataset
-from launcher.data.split import Row
+from launcher.data.rows import Row
 from launcher.errors import InvalidInput
 from launcher.plan.batch import plan_batches
 from launcher.plan.parameters import count_parameters
-from launcher.plan.placement import Placement
+from launcher.plan.placement import Device, Placement
 from launcher.plan.plan import Plan, make_plan, plan_lines
 from launcher.plan.preview import preview
 from launcher.recipe.load import load_recipe
 from launcher.recipe.recipe import Recipe
-from launcher.recipe.table import DEVICES, POSSIBLE
+from launcher.recipe.table import DEVICES
 
 RecipeOf = Callable[..., Recipe]
 
@@ -75,24 +75,32 @@ def test_a_plan_is_told_in_a_few_lines(recipe_of: RecipeOf) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_plan_answers_from_the_table_of_what_is_possible(recipe_of: RecipeOf, device: str) -> None:
-    for key, reason in POSSIBLE.items():
-        if key.device != device:
-            continue
-        task = {"kind": "classification", "labels": ["negative", "positive"]}
-        strategy = (
-            {"kind": "ddp"} if key.strategy == "ddp" else {"kind": "deepspeed", "zero_stage": int(key.strategy[-1])}
-        )
-        recipe = recipe_of(
-            method={"kind": key.method}, strategy=strategy, **({"task": task} if key.task == "classification" else {})
-        )
-        placement = Placement(1, key.device, 1)
-        if reason is None:
-            assert make_plan(recipe, placement, DATASET, CONFIG).strategy == key.strategy
-            continue
-        with pytest.raises(InvalidInput) as caught:
-            make_plan(recipe, placement, DATASET, CONFIG)
-        assert str(caught.value) == f"{key.method} with {key.strategy} on {device}: {reason}"
+@pytest.mark.parametrize(
+    ("strategy", "reason"),
+    [
+        ({"zero_stage": 3, "offload_param": True}, None),
+        ({"zero_stage": 0, "offload_optimizer": True}, "stage 0 shares no optimiser states"),
+    ],
+)
+def test_a_plan_answers_from_the_table_of_what_is_possible(
+    recipe_of: RecipeOf, device: Device, strategy: dict[str, Any], reason: str | None
+) -> None:
+    recipe = recipe_of(method={"kind": "lora"}, strategy={"kind": "deepspeed", **strategy})
+    placement = Placement(1, device, 1)
+    if reason is None:
+        assert make_plan(recipe, placement, DATASET, CONFIG).strategy == "zero3+param"
+        return
+    with pytest.raises(InvalidInput) as caught:
+        make_plan(recipe, placement, DATASET, CONFIG)
+    told = f"on {device}, lora + zero0+optimizer + fp32 + instruction is refused: {reason}"
+    assert str(caught.value).startswith(told)
+
+
+def test_a_plan_knows_what_only_one_device_refuses(recipe_of: RecipeOf) -> None:
+    recipe = recipe_of(training={"optim": "paged_adamw_32bit"})
+    assert make_plan(recipe, Placement(1, "cuda", 1), DATASET, CONFIG).strategy == "ddp"
+    with pytest.raises(InvalidInput, match=r"on CPU use adamw_torch_fused$"):
+        make_plan(recipe, PLACEMENT, DATASET, CONFIG)
 
 
 def test_rows_longer_than_the_models_positions_are_refused(recipe_of: RecipeOf) -> None:

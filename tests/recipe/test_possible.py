@@ -5,35 +5,97 @@ from typing import get_args
 import pytest
 
 from launcher.recipe import table
+from launcher.recipe.method import QLora
+from launcher.recipe.possible import combination_refusal, method_name
+from launcher.recipe.quantization import Quantization
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.schema import alternatives, sections, tags
-from launcher.recipe.strategy import DeepSpeed
-from launcher.recipe.table import POSSIBLE, refusal
+from launcher.recipe.strategy import Ddp, DeepSpeed
+from launcher.recipe.table import POSSIBLE, Key, refusal
+from launcher.recipe.training import Training
 
 
 def kinds(annotation: object) -> set[str]:
     return {tag for model in sections(alternatives(annotation)) for tag in tags(model, "kind")}
 
 
+def every_strategy() -> list[Ddp | DeepSpeed]:
+    stages = get_args(DeepSpeed.model_fields["zero_stage"].annotation)
+    return [
+        Ddp(kind="ddp"),
+        *(
+            DeepSpeed(kind="deepspeed", zero_stage=stage, offload_optimizer=optimizer, offload_param=param)
+            for stage in stages
+            for optimizer in (False, True)
+            for param in (False, True)
+        ),
+    ]
+
+
 def test_the_table_has_every_combination_that_a_recipe_can_name():
     fields = Recipe.model_fields
-    stages = {f"zero{stage}" for stage in get_args(DeepSpeed.model_fields["zero_stage"].annotation)}
-    assert set(table.METHODS) == kinds(fields["method"].annotation)
+    methods = kinds(fields["method"].annotation)
+    types = alternatives(Quantization.model_fields["type"].annotation)[0]
+    methods |= {method_name(QLora(kind="qlora", quantization=Quantization(type=one))) for one in get_args(types)}
+    assert set(table.METHODS) == methods
     assert set(table.TASKS) == kinds(fields["task"].annotation)
-    assert set(table.STRATEGIES) == stages | (kinds(fields["strategy"].annotation) - {"deepspeed"})
-    assert len(POSSIBLE) == 3 * 5 * 2 * 2
+    assert set(table.STRATEGIES) == {strategy.key for strategy in every_strategy()}
+    assert set(table.PRECISIONS) == set(get_args(Training.model_fields["precision"].annotation))
+    assert len(POSSIBLE) == 4 * 17 * 3 * 4 * 2
 
 
-@pytest.mark.parametrize("device", table.DEVICES)
-@pytest.mark.parametrize("task", table.TASKS)
-@pytest.mark.parametrize("method", table.METHODS)
-def test_ddp_zero_1_and_zero_2_are_possible_and_zero_0_and_zero_3_say_what_to_use(method, task, device):
-    for strategy in ("ddp", "zero1", "zero2"):
-        assert refusal(method, strategy, task, device) is None
-    assert "use strategy.kind ddp" in str(refusal(method, "zero0", task, device))
-    assert "use zero_stage 2" in str(refusal(method, "zero3", task, device))
+WHOLE = ("ddp", "zero0", "zero1", "zero2", "zero3")
+OFFLOADED = ("zero1+optimizer", "zero2+optimizer", "zero3+optimizer", "zero3+param", "zero3+optimizer+param")
+
+
+def test_all_is_possible_but_offloading_what_is_not_shared_and_partitioning_int8():
+    for key in POSSIBLE:
+        offload_of_nothing = key.strategy not in (*WHOLE, *OFFLOADED)
+        partitioned_int8 = key.method == "qlora-int8" and key.strategy.startswith("zero3")
+        assert (refusal(key) is None) == (not offload_of_nothing and not partitioned_int8), key
+
+
+@pytest.mark.parametrize(
+    ("method", "strategy", "mend"),
+    [
+        ("full", "zero0+optimizer", "use zero_stage 1, 2 or 3"),
+        ("lora", "zero0+param", "use zero_stage 1, 2 or 3"),
+        ("lora", "zero1+param", "use zero_stage 3, or offload_param: false"),
+        ("qlora", "zero2+optimizer+param", "use zero_stage 3, or offload_param: false"),
+        ("qlora-int8", "zero3", "use zero_stage 2, or nf4"),
+        ("qlora-int8", "zero3+optimizer", "use zero_stage 2, or nf4"),
+    ],
+)
+def test_what_is_refused_says_what_to_use(method, strategy, mend):
+    for device in table.DEVICES:
+        assert mend in str(refusal(Key(method, strategy, "bf16", "chat", device)))
+
+
+def test_a_recipe_is_looked_up_by_what_it_says(recipe_of):
+    strategy = {"kind": "deepspeed", "zero_stage": 3}
+    int8 = recipe_of(method={"kind": "qlora", "quantization": {"type": "int8"}}, strategy=strategy)
+    assert str(combination_refusal(int8, "cpu")).startswith("qlora-int8 + zero3 + fp32 + instruction is refused: ")
+    assert combination_refusal(recipe_of(method={"kind": "qlora"}, strategy=strategy), "cpu") is None
 
 
 def test_an_unknown_name_is_no_silent_yes():
     with pytest.raises(KeyError):
-        refusal("lora", "zero4", "instruction", "cpu")
+        refusal(Key("lora", "zero4", "fp32", "instruction", "cpu"))
+
+
+def test_validate_refuses_every_such_cell_with_its_reason(recipe_text, write, told):
+    write("moods.yaml", recipe_text)
+    cells = {(key.method, key.strategy, key.precision): reason for key, reason in POSSIBLE.items() if reason}
+    assert len(cells) == (4 * 7 + 4) * 3
+    strategies = {strategy.key: strategy for strategy in every_strategy()}
+    for (method, strategy, precision), reason in cells.items():
+        kind, _, bits = method.partition("-")
+        overrides = (
+            f"method={{kind: {kind}}}",
+            *([f"method.quantization.type={bits}"] if bits else []),
+            f"strategy={strategies[strategy].model_dump_json()}",
+            f"training.precision={precision}",
+        )
+        lines = told("moods.yaml", *overrides)
+        assert lines == [lines[0]]
+        assert lines[0].endswith(f"{method} + {strategy} + {precision} + instruction is refused: {reason}")

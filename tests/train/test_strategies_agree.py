@@ -1,8 +1,9 @@
-"""Every method trains alike under every strategy, in Ray Train workers."""
+"""Every method trains, scores and stores alike under every strategy, in Ray Train workers."""
 
 import itertools
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,41 @@ import pytest
 import ray
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from safetensors.torch import load_file
 
-from launcher.data.encode import Example, encode_example
+from launcher.data.encode import Example, Question, encode_rows
 from launcher.data.headlines import headlines
-from launcher.data.split import Row
-from launcher.model.adapt import adapt
+from launcher.data.rows import Row
 from launcher.model.fetch import fetch_model
-from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
+from launcher.model.trainable import trainable_model
 from launcher.plan.placement import Placement
 from launcher.recipe.method import Full, Lora, Method, QLora
+from launcher.recipe.possible import recipe_refusal
 from launcher.recipe.strategy import Ddp, DeepSpeed, Strategy
 from launcher.recipe.training import Training
 from launcher.train.assemble import make_loop
 from launcher.train.engines.ops import build_ops
 from launcher.train.loop import train
 from launcher.train.ray_local import local_ray
+from launcher.train.results import commit_checkpoint
+from launcher.train.scoring import shared_scores
 from tests.train import ranks
 
 STEPS, WORKERS = 20, 2
 METHODS: list[Method] = [Full(kind="full"), Lora(kind="lora", lora_dropout=0.1), QLora(kind="qlora")]
-STRATEGIES: list[Strategy] = [Ddp(kind="ddp"), *(DeepSpeed(kind="deepspeed", zero_stage=stage) for stage in (1, 2))]
+DDP = Ddp(kind="ddp")
+OFFLOADS = [
+    {},
+    {"offload_optimizer": True},
+    {"offload_param": True},
+    {"offload_optimizer": True, "offload_param": True},
+]
+ZERO: list[Strategy] = [
+    # With a threshold of 0 ZeRO 3 partitions every parameter of a small model too
+    DeepSpeed(kind="deepspeed", zero_stage=stage, param_persistence_threshold=0, **offload)
+    for stage, offload in itertools.product((0, 1, 2, 3), OFFLOADS)
+]
 PRECISIONS = ("fp32", "bf16")
 TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 """Largest difference of a loss from DDP's. In bf16 the two round differently: DDP keeps residuals and norms in fp32 by
@@ -43,11 +58,32 @@ def cell_name(cell: Cell) -> str:
     return f"{cell[0].kind} {cell[1].key} {cell[2]}"
 
 
+def possible(cell: Cell) -> bool:
+    training = Training(precision=cell[2])
+    return recipe_refusal(ranks.recipe(training, cell[1], cell[0]), "cpu") is None
+
+
+CELLS = [cell for cell in itertools.product(METHODS, [DDP, *ZERO], PRECISIONS) if possible(cell)]
+
+
+@dataclass
+class Found:
+    """What a cell's rank 0 saw."""
+
+    base: list[float]
+    """Scores of the test rows before training."""
+    losses: list[float]
+    tuned: list[float]
+    """Scores of the test rows after training."""
+    folder: str
+    """Where the trained weights were stored."""
+
+
 def walk(config: dict[str, Any]) -> None:
-    """Train every cell one after the other in this worker group, and write down the losses."""
+    """Train every cell one after the other in this worker group, and write down what was seen."""
     context = ray.train.get_context()
     found = {}
-    for cell in config["cells"]:
+    for number, cell in enumerate(config["cells"]):
         method, strategy, precision = cell
         training = Training(
             max_steps=STEPS,
@@ -55,58 +91,94 @@ def walk(config: dict[str, Any]) -> None:
             global_batch_size=8,
             learning_rate=2e-3,
             precision=precision,
+            weight_decay=0.1,
         )
         recipe = ranks.recipe(training, strategy, method, config["model"])
-        rank = ranks.rank_of(
-            context.get_world_rank(), context.get_world_size(), recipe, len(config["rows"]), Path(config["folder"])
-        )
-        folder = fetch_model(recipe.model)
-        tokenizer = load_tokenizer(folder, recipe.model)
-        model = adapt(load_model(recipe, folder, tokenizer, rank.device), recipe)
-        loop = make_loop(rank, model, config["rows"], int(tokenizer.pad_token_id))
-        found[cell_name(cell)] = [record.loss for record in train(loop)]
-    if rank.leads:
-        (Path(config["folder"]) / "losses.json").write_text(json.dumps(found))
+        folder = Path(config["folder"], str(number))
+        rank = ranks.rank_of(context.get_world_rank(), context.get_world_size(), recipe, len(config["rows"]), folder)
+        base = fetch_model(recipe.model)
+        tokenizer = load_tokenizer(base, recipe.model)
+        pad_id = int(tokenizer.pad_token_id)
+        model = trainable_model(recipe, base, tokenizer, rank.device)
+        loop = make_loop(rank, model, config["rows"], pad_id)
+        before = shared_scores(rank, model, config["questions"], pad_id)
+        losses = [record.loss for record in train(loop)]
+        after = shared_scores(rank, model, config["questions"], pad_id)
+        commit_checkpoint(rank, model, tokenizer, STEPS)
+        found[cell_name(cell)] = [_flat(before), losses, _flat(after), str(folder)]
+    if context.get_world_rank() == 0:
+        (Path(config["folder"]) / "found.json").write_text(json.dumps(found))
+
+
+def _flat(scores: list[list[float]]) -> list[float]:
+    return [each for row in scores for each in row]
 
 
 @pytest.fixture(scope="module")
-def losses(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+def found(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     folder = tmp_path_factory.mktemp("walk")
-    model = ranks.recipe(Training(), STRATEGIES[0], model=str(stories))
-    tokenizer = load_tokenizer(stories, model.model)
-    rows: list[Example] = [
-        encode_example(Row(row, None), model.task, tokenizer, 128) for row in headlines(10, "seen", seed=0)
-    ]
+    recipe = ranks.recipe(Training(), DDP, model=str(stories))
+    tokenizer = load_tokenizer(stories, recipe.model)
+    texts = [Row(row, None) for row in headlines(10, "seen", seed=0)]
+    rows: list[Example] = list(encode_rows(texts, recipe.task, tokenizer, 128))
+    questions = [Question(row.input_ids[:9], [row.input_ids[9:12], row.input_ids[12:14]]) for row in rows[:5]]
     for module in (sys.modules[__name__], ranks):
         ray.cloudpickle.register_pickle_by_value(module)
-    cells = list(itertools.product(METHODS, STRATEGIES, PRECISIONS))
+    config = {"cells": CELLS, "model": str(stories), "rows": rows, "questions": questions, "folder": str(folder)}
     build_ops("cpu")
     with local_ray(Placement(WORKERS, "cpu", 1)) as scratch:
         TorchTrainer(
             walk,
-            train_loop_config={"cells": cells, "model": str(stories), "rows": rows, "folder": str(folder)},
+            train_loop_config=config,
             scaling_config=ScalingConfig(num_workers=WORKERS),
             run_config=RunConfig(name="walk", storage_path=str(scratch / "train")),
         ).fit()
-    return json.loads((folder / "losses.json").read_text())
+    made = json.loads((folder / "found.json").read_text())
+    named = len(METHODS) * (1 + len(ZERO)) * len(PRECISIONS)
+    print(f"{len(made)} cells trained of {named}; the table refuses the rest")
+    return {name: Found(*seen) for name, seen in made.items()}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("strategy", STRATEGIES[1:], ids=lambda strategy: strategy.key)
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.kind)
-def test_20_losses_are_those_of_ddp(
-    losses: dict[str, list[float]], method: Method, strategy: Strategy, precision: str
-) -> None:
-    expected = losses[cell_name((method, STRATEGIES[0], precision))]
-    found = losses[cell_name((method, strategy, precision))]
-    difference = max(abs(one - other) for one, other in zip(found, expected, strict=True))
-    print(f"{method.kind} {strategy.key} {precision}: largest difference of a loss {difference:.1e}")
-    assert len(found) == STEPS
+def furthest(one: list[float], other: list[float]) -> float:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def test_every_cell_that_the_table_allows_is_here() -> None:
+    keys = {cell[1].key for cell in CELLS}
+    offloaded = {"zero1+optimizer", "zero2+optimizer", "zero3+optimizer", "zero3+param", "zero3+optimizer+param"}
+    assert keys == {"ddp", "zero0", "zero1", "zero2", "zero3"} | offloaded
+    assert len(CELLS) == 3 * 10 * 2
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[1] != DDP], ids=cell_name)
+def test_20_losses_and_the_scores_before_and_after_are_those_of_ddp(found: dict[str, Found], cell: Cell) -> None:
+    method, _, precision = cell
+    expected, seen = found[cell_name((method, DDP, precision))], found[cell_name(cell)]
+    assert len(seen.losses) == STEPS
+    difference = furthest(seen.losses, expected.losses)
+    base, tuned = furthest(seen.base, expected.base), furthest(seen.tuned, expected.tuned)
+    print(f"{cell_name(cell)}: losses {difference:.1e}, scores of the base {base:.1e}, of the tuned {tuned:.1e}")
     assert difference <= TOLERANCE[precision]
+    relative, absolute = {"fp32": (1e-5, 1e-5), "bf16": (5e-2, 1e-1)}[precision]
+    assert seen.base == pytest.approx(expected.base, rel=relative, abs=absolute)
+    assert seen.tuned == pytest.approx(expected.tuned, rel=relative, abs=absolute)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.kind)
-def test_losses_fall(losses: dict[str, list[float]], method: Method) -> None:
-    for strategy, precision in itertools.product(STRATEGIES, PRECISIONS):
-        curve = losses[cell_name((method, strategy, precision))]
-        assert sum(curve[-5:]) < sum(curve[:5]) - 0.1
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[1] != DDP], ids=cell_name)
+def test_stored_weights_are_those_of_ddp(found: dict[str, Found], cell: Cell) -> None:
+    method, _, precision = cell
+    expected, seen = (_weights(found[cell_name(each)]) for each in ((method, DDP, precision), cell))
+    assert seen.keys() == expected.keys()
+    differences = {name: float((seen[name].float() - expected[name].float()).abs().max()) for name in expected}
+    assert max(differences.values()) <= {"fp32": 1e-4, "bf16": 4e-2}[precision], differences
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=cell_name)
+def test_losses_fall(found: dict[str, Found], cell: Cell) -> None:
+    losses = found[cell_name(cell)].losses
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.1
+
+
+def _weights(found: Found) -> dict[str, Any]:
+    (file,) = Path(found.folder).glob("checkpoints/*/*.safetensors")
+    return load_file(file)

@@ -6,42 +6,44 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from launcher.model.precision import PRECISIONS
+from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
 
 
 class DdpEngine:
-    """DDP around a model and its optimiser; forward passes are autocast to `compute` where it is not fp32."""
+    """DDP around a model and its optimiser; forward passes are autocast where precision is not fp32.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        *,
-        max_grad_norm: float | None,
-        compute: torch.dtype = torch.float32,
-    ) -> None:
-        device = next(model.parameters()).device
+    In fp16 losses are scaled up by a factor that adapts, and a step whose gradients overflow is left out.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> None:
+        device, compute = next(model.parameters()).device, PRECISIONS[training.precision]
         self._model = DistributedDataParallel(
             model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True
         )
         self._model.register_comm_hook(None, _sum_over_ranks)
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=compute == torch.bfloat16)
+        self._autocast = torch.autocast(device.type, compute, enabled=compute != torch.float32)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=compute == torch.float16)
         self._optimizer = optimizer
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._max_grad_norm = max_grad_norm if max_grad_norm is not None else float("inf")
+        self._max_grad_norm = training.max_grad_norm if training.max_grad_norm is not None else float("inf")
 
     def accumulate(self, loss_of: LossOf, *, last: bool) -> torch.Tensor:
         with nullcontext() if last else self._model.no_sync():
             with self._autocast:
                 loss = loss_of(self._model)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def step(self) -> Update:
+        scale = self._scaler.get_scale()
+        self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self._max_grad_norm).item()
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._optimizer.zero_grad()
-        return Update(norm, applied=True)
+        return Update(norm, applied=self._scaler.get_scale() >= scale)
 
 
 def _sum_over_ranks(

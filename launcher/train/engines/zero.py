@@ -1,9 +1,12 @@
-"""DeepSpeed ZeRO 1 and 2: ranks share optimiser states, and from stage 2 gradients."""
+"""DeepSpeed ZeRO: ranks share optimiser states, gradients and, at stage 3, parameters."""
 
 import deepspeed
 import torch
 from torch import distributed, nn
 
+from launcher.model.zero import zero_config
+from launcher.recipe.strategy import DeepSpeed
+from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
 
 
@@ -11,18 +14,13 @@ class ZeroEngine:
     """A DeepSpeed engine whose accumulation boundary the caller sets, as steps may differ in micro-batches."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        *,
-        stage: int,
-        max_grad_norm: float | None,
-        compute: torch.dtype = torch.float32,
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, strategy: DeepSpeed, training: Training
     ) -> None:
+        self._stage = strategy.zero_stage
         self._engine, *_ = deepspeed.initialize(
             model=model,
             optimizer=optimizer,
-            config=zero_config(stage, max_grad_norm, compute, on_gpu=next(model.parameters()).is_cuda),
+            config=zero_config(strategy, training, next(model.parameters()).device),
             dist_init_required=False,
         )
 
@@ -35,28 +33,11 @@ class ZeroEngine:
         return loss.detach()
 
     def step(self) -> Update:
+        norm = self._norm() if self._stage == 0 else None  # stage 0 clips without telling the norm
         self._engine.step()
-        norm = self._engine.get_global_grad_norm()
+        norm = self._engine.get_global_grad_norm() if norm is None else norm
         return Update(float(norm), applied=bool(self._engine.was_step_applied()))
 
-
-def zero_config(stage: int, max_grad_norm: float | None, compute: torch.dtype, *, on_gpu: bool) -> dict[str, object]:
-    """DeepSpeed's configuration.
-
-    Batch sizes are the loop's own: here one micro-batch a step stands for any number, and losses come ready divided.
-    `round_robin_gradients` stays off: with it, fragments restored from a checkpoint land in the wrong place.
-    """
-    return {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": max_grad_norm or 0.0,
-        "bf16": {"enabled": compute == torch.bfloat16},
-        "zero_optimization": {
-            "stage": stage,
-            "overlap_comm": on_gpu,
-            "contiguous_gradients": True,
-            "round_robin_gradients": False,
-        },
-        "steps_per_print": None,
-        "wall_clock_breakdown": False,
-    }
+    def _norm(self) -> torch.Tensor:
+        gradients = [parameter.grad for parameter in self._engine.module.parameters() if parameter.grad is not None]
+        return nn.utils.get_total_norm(gradients)
