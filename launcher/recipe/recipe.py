@@ -12,6 +12,7 @@ from launcher.recipe.model import Model
 from launcher.recipe.section import Section
 from launcher.recipe.strategy import Strategy
 from launcher.recipe.task import Task
+from launcher.recipe.tracking import Tracking
 from launcher.recipe.training import Evaluation, Training
 
 
@@ -26,6 +27,7 @@ class Recipe(Section):
     strategy: Strategy
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    tracking: Tracking = Tracking()
 
     @property
     def digest(self) -> str:
