@@ -63,6 +63,11 @@ def make_parser() -> argparse.ArgumentParser:
     _recipe_arguments(checking)
     checking.add_argument("--json", action="store_true", help="print the resolved recipe as JSON")
 
+    describing = add("schema", schema, "print the JSON Schema of recipes or profiles, for editors to complete them")
+    describing.add_argument(
+        "of", nargs="?", choices=("recipe", "cluster"), default="recipe", help="recipes (the default) or profiles"
+    )
+
     planning = add("plan", plan, "work out batches, steps and weights without starting anything")
     _recipe_arguments(planning)
     planning.add_argument("--json", action="store_true", help="print JSON")
@@ -78,6 +83,10 @@ def make_parser() -> argparse.ArgumentParser:
     predicting.add_argument("texts", metavar="TEXT", nargs="+")
     predicting.add_argument("--generate", type=int, metavar="N", help="write up to N tokens freely instead")
     predicting.add_argument("--json", action="store_true", help="print JSON")
+
+    tracking = add("track", track_sync, "upload what a run kept offline for W&B")
+    tracking.add_argument("action", metavar="sync", choices=("sync",))
+    tracking.add_argument("run", metavar="RUN", help="a run directory: path, URL, or an id under ./runs")
     return parser
 
 
@@ -119,6 +128,14 @@ def validate(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def schema(chosen: argparse.Namespace) -> int:
+    from launcher.cluster.profile import Local
+    from launcher.recipe.json_schema import profile_schema, recipe_schema
+
+    print(json.dumps(recipe_schema() if chosen.of == "recipe" else profile_schema(Local), indent=1))
+    return 0
+
+
 def plan(chosen: argparse.Namespace) -> int:
     from launcher.plan.plan import plan_lines
     from launcher.plan.preview import preview
@@ -143,6 +160,14 @@ def _load(chosen: argparse.Namespace) -> tuple["Recipe", "Local"]:
 
     recipe_overrides, profile_overrides = split_overrides(chosen.overrides)
     return load_recipe(chosen.recipe, recipe_overrides), load_profile(chosen.cluster, profile_overrides)
+
+
+def track_sync(chosen: argparse.Namespace) -> int:
+    from launcher.storage.runs import find_run
+    from launcher.track.sync import sync_wandb
+
+    print(f"uploaded {sync_wandb(find_run(chosen.run))}")
+    return 0
 
 
 def predict(chosen: argparse.Namespace) -> int:

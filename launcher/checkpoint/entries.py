@@ -1,5 +1,6 @@
-"""What a journal holds: attempts that open, commit and close, each entry one JSON object."""
+"""What a journal holds: attempts that open, commit, retire and close, each entry one JSON object."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -43,6 +44,14 @@ class Commit(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(Stamped):
+    """A checkpoint's bytes may go."""
+
+    kind: Literal["retire"] = "retire"
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close(Stamped):
     """An attempt gives the run back."""
 
@@ -51,8 +60,15 @@ class Close(Stamped):
     exit_code: int
 
 
-Entry = Open | Commit | Close
+Entry = Open | Commit | Retire | Close
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+
+
+def live_commits(entries: Iterable[Entry]) -> list[Commit]:
+    """Commits in their order, without those whose bytes may have gone."""
+    kept = list(entries)
+    retired = {entry.checkpoint for entry in kept if isinstance(entry, Retire)}
+    return [entry for entry in kept if isinstance(entry, Commit) and entry.checkpoint not in retired]
 
 
 def entry_to_json(entry: Entry) -> bytes:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from launcher.checkpoint.entries import Close, Commit, Entry, Open, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import Close, Commit, Entry, Open, Retire, entry_from_json, entry_to_json
 from launcher.errors import LauncherError, RunOwned
 from launcher.storage.store import AlreadyExists, Store
 
@@ -103,7 +103,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The right to write a run, until another attempt opens it: then both methods raise RunOwned."""
+    """The right to write a run, until another attempt opens it: then every method raises RunOwned."""
 
     journal: Journal
     number: int
@@ -111,6 +111,11 @@ class Attempt:
 
     def commit(self, step: int, checkpoint: str, manifest_digest: str) -> Commit:
         entry = Commit(attempt=self.number, step=step, checkpoint=checkpoint, manifest_digest=manifest_digest)
+        self.journal.append(entry)
+        return entry
+
+    def retire(self, checkpoint: str) -> Retire:
+        entry = Retire(attempt=self.number, checkpoint=checkpoint)
         self.journal.append(entry)
         return entry
 

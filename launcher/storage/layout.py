@@ -16,6 +16,11 @@ def tuned_scores(attempt: int) -> str:
     return f"evaluation/tuned-scores-{attempt}.json"
 
 
+def checkpoint_folder(step: int, attempt: int, nonce: str) -> str:
+    """Where an attempt keeps what it had trained after a step; no other attempt writes there."""
+    return f"checkpoints/{step:08d}-{attempt}-{nonce[:8]}"
+
+
 def rank_log(attempt: int, rank: int) -> str:
     """What a rank printed."""
     return f"logs/{attempt}-{rank}.log"

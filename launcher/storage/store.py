@@ -1,6 +1,7 @@
 """Named objects below one root, on a disk or in an object store."""
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -134,6 +135,11 @@ class Store:
             _copy([Path(source) for source in sources], targets)
         else:
             self.fs.get(sources, [str(target) for target in targets])
+
+    def remove(self, name: str) -> None:
+        """Remove an object, or a folder with all that is below it; nothing where there is neither."""
+        with suppress(FileNotFoundError):
+            self.fs.rm(self._path(name), recursive=True)
 
     def local_path(self, name: str) -> Path | None:
         """Where an object lies on this machine; None in an object store."""

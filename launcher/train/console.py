@@ -9,7 +9,7 @@ from rich.status import Status
 
 from launcher.evaluate.metrics import ClassificationMetrics
 from launcher.evaluate.table import results_table
-from launcher.train.desk import Message, Progress, Stage
+from launcher.train.desk import Message, Note, Progress, Stage
 from launcher.train.meters import StepRecord
 
 PLAIN_INTERVAL_S = 5.0
@@ -53,6 +53,8 @@ class RunConsole:
         """A message from the ranks; failures are told at the end, when the first cause is known."""
         if isinstance(message, Stage):
             self.wait(message.text)
+        elif isinstance(message, Note):
+            self.line(message.text)
         elif isinstance(message, Progress):
             self._progress(message.record, message.steps)
 

@@ -14,6 +14,13 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A line that stays on the terminal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RankFailure:
     """An exception that ended a rank."""
 
@@ -32,7 +39,7 @@ class Progress:
     steps: int
 
 
-Message = Stage | RankFailure | Progress
+Message = Stage | Note | RankFailure | Progress
 
 
 class Desk:

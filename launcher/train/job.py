@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from launcher.data.encode import Example, Question
+from launcher.data.encode import TestRow
+from launcher.data.table import ExampleTable
 from launcher.plan.batch import BatchPlan
 from launcher.plan.placement import Placement
 from launcher.recipe.model import Pretrained
@@ -25,6 +26,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Rows to score, and what is right."""
+
+    rows: list[TestRow]
+    truths: list[int] | None
+    """The place of each row's true label among its scores; None where the task has no labels."""
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedData:
-    train: list[Example]
-    test: list[Question]
+    train: ExampleTable
+    validation: Judged
+    """Scored while training, where the recipe asks for it; else without rows."""
+    test: Judged

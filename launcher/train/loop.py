@@ -2,9 +2,10 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import torch
 from torch import nn
@@ -35,6 +36,8 @@ class Loop:
     """Known where the model's architecture is."""
     peak_flops: float | None
     """Operations a second of one device, where they are known."""
+    after_step: Callable[[int], bool]
+    """Told of each step that has run, counted from 1, on all ranks alike; returns whether it is to be the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class _Done:
 
 
 def train(loop: Loop) -> Iterator[StepRecord]:
-    """Run every step; the record of a step follows while a later one runs.
+    """Run every step until the last; the record of a step follows while a later one runs.
 
     Ranks agree on a step's label count while the step before it runs, and that same sum carries the loss of the
     step before that: no step waits for the network, and losses are known two steps late.
@@ -63,19 +66,23 @@ def train(loop: Loop) -> Iterator[StepRecord]:
     latest_loss = 0.0
     ahead = loop.feed.step(0)
     agreement.propose(Tally(ahead.label_tokens, ahead.tokens, loss=0.0))
-    for step in range(loop.steps + 2):
+    steps = loop.steps
+    for step in count():
         agreed = agreement.collect()
         if step >= 2:
             done = waiting.popleft()
             speed = speedometer.add(int(done.tally.tokens))
             yield _record(loop, done, agreed.loss, speed, (time.monotonic() - started) / done.step)
-        if step > loop.steps:
+        if step > steps:
             return
         now, ahead = ahead, loop.feed.step(step + 1)
         agreement.propose(Tally(ahead.label_tokens, ahead.tokens, latest_loss))
-        if step < loop.steps:
+        if step < steps:
             waiting.append(_step(loop, step, now, agreed))
             latest_loss = waiting[-1].loss
+            with speedometer.paused():
+                if loop.after_step(step + 1):
+                    steps = step + 1
 
 
 def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally) -> _Done:

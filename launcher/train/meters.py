@@ -2,6 +2,8 @@
 
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -35,11 +37,19 @@ class Speedometer:
     """Tokens a second over the recent past, by this process's monotonic clock."""
 
     def __init__(self) -> None:
+        self._aside = 0.0
         self._marks = [(time.monotonic(), 0)]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time that does not count, as of an evaluation."""
+        began = time.monotonic()
+        yield
+        self._aside += time.monotonic() - began
 
     def add(self, tokens: int) -> float:
         """Count tokens just done; returns the present speed in tokens a second."""
-        now = time.monotonic()
+        now = time.monotonic() - self._aside
         self._marks.append((now, self._marks[-1][1] + tokens))
         while len(self._marks) > 2 and now - self._marks[1][0] > WINDOW_S:
             self._marks.pop(0)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: scores of base and tuned model, the model itself, and the commit that names it."""
+"""What a run leaves behind: scores of base and tuned model, checkpoints, the model itself, and the commits."""
 
 import json
 import tempfile
@@ -7,16 +7,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from torch import distributed
 
+from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt, Journal
 from launcher.checkpoint.manifest import folder_manifest
-from launcher.data.encode import Question
-from launcher.evaluate.score import Scores, score
+from launcher.data.encode import TestRow
+from launcher.evaluate.score import Scores
 from launcher.model.adapt import TrainableModel, base_only
-from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
+from launcher.storage.layout import BASE_SCORES, MODEL, checkpoint_folder, tuned_scores
 from launcher.train.rank import Rank
+from launcher.train.scoring import shared_scores
+from launcher.train.weights import gathered_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,35 +26,50 @@ if TYPE_CHECKING:
 Which = Literal["base", "tuned"]
 
 
-def score_once(rank: Rank, which: Which, model: TrainableModel, questions: Sequence[Question], pad_id: int) -> None:
-    """Score the test rows, shared out over the ranks, and store the scores; an earlier attempt's are kept."""
+def score_once(rank: Rank, which: Which, model: TrainableModel, rows: Sequence[TestRow], pad_id: int) -> Scores:
+    """Scores of the test rows, which are stored too; an earlier attempt's scores of the base are kept."""
     name = BASE_SCORES if which == "base" else tuned_scores(rank.job.attempt)
     there = [rank.store.exists(name) if rank.leads else None]
     distributed.broadcast_object_list(there)
     if there[0]:
-        return
-    recipe, mine = rank.job.recipe, questions[rank.number :: rank.world]
-    autocast = torch.autocast(rank.device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16")
-    own: Scores = []
-    if mine:
-        with autocast, base_only(model) if which == "base" else nullcontext():
-            size = recipe.evaluation.batch_size
-            own = score(model, mine, pad_id=pad_id, batch_size=size, device=rank.device)
-    shares: list[Scores] = [[] for _ in range(rank.world)]
-    distributed.all_gather_object(shares, own)
+        stored: Scores = json.loads(rank.store.read(name))
+        return stored
+    with base_only(model) if which == "base" else nullcontext():
+        scores = shared_scores(rank, model, rows, pad_id)
     if rank.leads:
-        scores = [shares[row % rank.world][row // rank.world] for row in range(len(questions))]
         rank.store.create(name, json.dumps(scores).encode())
+    return scores
 
 
-def commit_model(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Store adapter or model with its tokenizer in Hugging Face layout, and name it in the journal."""
-    job = rank.job
-    with tempfile.TemporaryDirectory(prefix="ll-model-") as name:
-        folder = Path(name)
-        model.save_pretrained(name)
-        tokenizer.save_pretrained(name)
-        manifest = folder_manifest(folder)
-        (folder / "MANIFEST.json").write_bytes(manifest.content)
-        rank.store.upload(folder, MODEL)
-    Attempt(Journal(rank.store), job.attempt, job.nonce).commit(job.batches.steps, MODEL, manifest.digest)
+def commit_model(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int) -> None:
+    """Store what was trained in `step` steps as the run's model, and name it in the journal."""
+    _commit(rank, model, tokenizer, step, MODEL)
+
+
+def commit_checkpoint(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int) -> None:
+    """Store what was trained so far, name it in the journal, and let go of the oldest beyond `save_total_limit`."""
+    _commit(rank, model, tokenizer, step, checkpoint_folder(step, rank.job.attempt, rank.job.nonce))
+    limit = rank.job.recipe.training.save_total_limit
+    if rank.leads and limit is not None:
+        attempt = _attempt(rank)
+        for commit in live_commits(attempt.journal.entries())[:-limit]:
+            attempt.retire(commit.checkpoint)
+            rank.store.remove(commit.checkpoint)
+
+
+def _commit(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int, name: str) -> None:
+    """Adapter or model with its tokenizer in Hugging Face layout; all ranks call it together, and rank 0 writes."""
+    weights = gathered_weights(model, rank.job.recipe.strategy, keep=rank.leads)
+    if rank.leads:
+        with tempfile.TemporaryDirectory(prefix="ll-model-") as made:
+            model.save_pretrained(made, state_dict=weights)
+            tokenizer.save_pretrained(made)
+            manifest = folder_manifest(Path(made))
+            Path(made, "MANIFEST.json").write_bytes(manifest.content)
+            rank.store.upload(Path(made), name)
+        _attempt(rank).commit(step, name, manifest.digest)
+    distributed.barrier()
+
+
+def _attempt(rank: Rank) -> Attempt:
+    return Attempt(Journal(rank.store), rank.job.attempt, rank.job.nonce)

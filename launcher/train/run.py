@@ -11,17 +11,18 @@ from rich.console import Console
 
 from launcher.checkpoint.journal import Attempt
 from launcher.cluster.profile import Local
-from launcher.data.dataset import label_names
+from launcher.data.fields import label_names
 from launcher.errors import InvalidInput, LauncherError
 from launcher.evaluate.outcome import classical_line, classify, completion_metrics, store_metrics, store_predictions
 from launcher.evaluate.score import Scores
 from launcher.evaluate.table import BASE, CLASSICAL, TUNED
 from launcher.plan.flops import flops_per_token
-from launcher.plan.plan import plan_lines
+from launcher.plan.plan import batch_lines, plan_lines
 from launcher.plan.preview import Preview, preview
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
 from launcher.storage.store import Store
+from launcher.track.available import check_trackers
 from launcher.train.console import RunConsole
 from launcher.train.job import Job
 from launcher.train.prepare import Prepared, place_base, prepared
@@ -49,15 +50,20 @@ def run_recipe(recipe: Recipe, profile: Local, run_id: str | None, console: Cons
     Raises:
         LauncherError: the input is wrong, the run is taken, or the attempt failed.
     """
+    check_trackers(recipe.tracking)
     ahead = preview(recipe, profile)
     store = run_store(profile.storage, new_run_id(recipe) if run_id is None else run_id)
     with RunConsole(console) as screen, _interrupts():
         screen.line("\n".join(plan_lines(ahead.plan)))
         screen.wait("reading the model and encoding the rows")
         with prepared(recipe, ahead) as ready:
-            cut = sum(example.truncated for example in ready.data.train)
-            if cut:
+            if cut := ready.data.train.truncated:
                 screen.line(f"cut       {cut:,} training rows are longer than {recipe.training.max_length} tokens")
+            if ready.masked:
+                screen.line(f"left out  {ready.masked:,} training rows, as cutting them leaves no label")
+            if len(ready.data.train) != ahead.plan.batches.rows:
+                screen.line(f"texts     {len(ready.data.train):,} out of these rows")
+                screen.line("\n".join(batch_lines(ready.batches)))
             return _attempt(Run(recipe, ahead, ready, store, screen))
 
 
@@ -83,15 +89,15 @@ def _train(run: Run, attempt: Attempt) -> None:
     plan, data = run.ahead.plan, run.ready.data
     flops = None
     if plan.parameters is not None:
-        mean_length = sum(len(example.input_ids) for example in data.train) / len(data.train)
+        mean_length = float(data.train.lengths.mean())
         flops = flops_per_token(run.ahead.config, plan.parameters, run.recipe.method, mean_length)
     job = Job(
-        recipe=run.recipe,
+        recipe=run.ready.recipe,
         run_url=run.store.location,
         attempt=attempt.number,
         nonce=attempt.nonce,
         base=place_base(run.recipe, run.ready, run.store),
-        batches=plan.batches,
+        batches=run.ready.batches,
         placement=plan.placement,
         flops_per_token=flops,
     )
@@ -109,7 +115,7 @@ def _show_results(run: Run, attempt: Attempt) -> None:
     tuned: Scores = json.loads(store.read(tuned_scores(attempt.number)))
     if label_names(recipe.task) is None:
         for name, scores in ((BASE, base), (TUNED, tuned)):
-            metrics = completion_metrics(run.ready.data.test, scores)
+            metrics = completion_metrics(run.ready.data.test.rows, scores)
             screen.line(f"{name:<9} loss {metrics.loss:.4f}, perplexity {metrics.perplexity:.2f}")
     else:
         screen.wait("fitting TF-IDF and logistic regression")

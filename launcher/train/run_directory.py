@@ -6,12 +6,12 @@ import socket
 import uuid
 from datetime import UTC, datetime
 
-from launcher.checkpoint.entries import Commit
+from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt, Journal
 from launcher.errors import InvalidInput
 from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import RECIPE
+from launcher.storage.layout import MODEL, RECIPE
 from launcher.storage.store import AlreadyExists, Store
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
@@ -46,7 +46,7 @@ def open_run(store: Store, recipe: Recipe) -> Attempt:
     """
     store.check_writable()
     journal = Journal(store)
-    if any(isinstance(entry, Commit) for entry in journal.entries()):
+    if any(commit.checkpoint == MODEL for commit in live_commits(journal.entries())):
         raise InvalidInput(f"--run-id: {store.location} has ended with a model; give another id, or leave it out")
     content = f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
     try:

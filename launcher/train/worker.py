@@ -10,23 +10,27 @@ import ray
 import ray.train
 import torch
 from ray.train.torch import get_device
-from torch import distributed
 
 from launcher.errors import LauncherError
-from launcher.model.adapt import TrainableModel, adapt
+from launcher.evaluate.judged import judged_metrics
+from launcher.model.adapt import TrainableModel
 from launcher.model.fetch import fetch_model
-from launcher.model.load import load_model
+from launcher.model.precision import check_precision
 from launcher.model.tokenizer import load_tokenizer
+from launcher.model.trainable import trainable_model
 from launcher.storage.layout import rank_log
 from launcher.storage.store import Store
-from launcher.track.events import EventLog
+from launcher.track.tracks import Tracks
 from launcher.train.assemble import make_loop
+from launcher.train.cadence import log_due
 from launcher.train.desk import Desk, Progress, RankFailure, Stage
-from launcher.train.job import EncodedData, Job
-from launcher.train.loop import train
+from launcher.train.job import EncodedData, Job, Judged
+from launcher.train.loop import Loop, train
+from launcher.train.milestones import Milestones
 from launcher.train.output import output_to
 from launcher.train.rank import Rank
 from launcher.train.results import Which, commit_model, score_once
+from launcher.train.tracking import leading_tracks
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -61,36 +65,43 @@ def _failure(rank: int, error: BaseException) -> RankFailure:
 
 def _run(rank: Rank, data: EncodedData) -> None:
     recipe = rank.job.recipe
+    check_precision(recipe.training.precision, rank.device)
     folder = fetch_model(rank.job.base)
     tokenizer = load_tokenizer(folder, recipe.model)
     pad_id = int(tokenizer.pad_token_id)
-    model = adapt(load_model(recipe, folder, tokenizer, rank.device), recipe)
-    _score(rank, "base", model, data, pad_id)
-    started = time.monotonic()
-    _train(rank, model, data, pad_id)
-    rank.tell(Stage(f"trained {rank.job.batches.steps:,} steps in {time.monotonic() - started:.0f} s"))
-    _score(rank, "tuned", model, data, pad_id)
-    if rank.leads:
-        commit_model(rank, model, tokenizer)
-    distributed.barrier()
+    model = trainable_model(recipe, folder, tokenizer, rank.device)
+    milestones = Milestones(rank, model, tokenizer, data.validation)
+    loop = make_loop(rank, model, data.train, pad_id, milestones.after)
+    with leading_tracks(rank) as tracks:
+        base = _score(rank, "base", model, data.test, pad_id)
+        step = _train(rank, loop, milestones, tracks)
+        tuned = _score(rank, "tuned", model, data.test, pad_id)
+        if tracks is not None:
+            tracks.emit("result", step, base=base, tuned=tuned)
+        commit_model(rank, model, tokenizer, step)
 
 
-def _score(rank: Rank, which: Which, model: TrainableModel, data: EncodedData, pad_id: int) -> None:
-    rank.tell(Stage(f"scoring the {which} model on {len(data.test):,} test rows"))
-    score_once(rank, which, model, data.test, pad_id)
+def _score(rank: Rank, which: Which, model: TrainableModel, test: Judged, pad_id: int) -> dict[str, float]:
+    """Score the test rows; returns their metrics."""
+    rank.tell(Stage(f"scoring the {which} model on {len(test.rows):,} test rows"))
+    return judged_metrics(test.rows, score_once(rank, which, model, test.rows, pad_id), test.truths)
 
 
-def _train(rank: Rank, model: TrainableModel, data: EncodedData, pad_id: int) -> None:
-    loop = make_loop(rank, model, data.train, pad_id)
-    events = EventLog(rank.store, rank.job.attempt, rank.number)
-    told = time.monotonic()
-    try:
-        for record in train(loop):
-            if not rank.leads:
-                continue
-            events.emit("step", **asdict(record))
-            if time.monotonic() - told > PROGRESS_INTERVAL_S or record.step == loop.steps:
-                rank.tell(Progress(record, loop.steps))
-                told = time.monotonic()
-    finally:
-        events.flush()
+def _train(rank: Rank, loop: Loop, milestones: Milestones, tracks: Tracks | None) -> int:
+    """Train to the end; returns the steps that it took."""
+    started = told = time.monotonic()
+    training, plan, step = rank.job.recipe.training, rank.job.batches, 0
+    for record in train(loop):
+        step = record.step
+        if tracks is None:
+            continue
+        if log_due(training, step, plan):
+            tracks.emit("step", **asdict(record))
+        if step in milestones.evaluations:
+            tracks.emit("evaluation", step, **milestones.evaluations[step])
+        if time.monotonic() - told > PROGRESS_INTERVAL_S or step == loop.steps:
+            rank.tell(Progress(record, loop.steps))
+            told = time.monotonic()
+    rank.tell(Stage(f"trained {step:,} steps in {time.monotonic() - started:.0f} s"))
+    milestones.finish()
+    return step

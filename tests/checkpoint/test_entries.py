@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.checkpoint.entries import Close, Commit, Entry, Open, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import Close, Commit, Entry, Open, Retire, entry_from_json, entry_to_json
 from launcher.errors import LauncherError
 
 counts = st.integers(min_value=0, max_value=2**53)
@@ -12,6 +12,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 entries = st.one_of(
     st.builds(Open, attempt=counts, backend=texts, job_id=texts, hosts=st.lists(texts).map(tuple)),
     st.builds(Commit, attempt=counts, step=counts, checkpoint=texts, manifest_digest=texts),
+    st.builds(Retire, attempt=counts, checkpoint=texts),
     st.builds(Close, attempt=counts, cause=texts, exit_code=counts),
 )
 
@@ -26,8 +27,8 @@ def test_two_entries_are_told_apart_whatever_they_say() -> None:
 
 
 def test_unknown_kinds_are_refused_by_name() -> None:
-    data = json.dumps({"kind": "retire", "attempt": 1, "nonce": "n", "time": "t"}).encode()
-    with pytest.raises(LauncherError, match=r"^journal/3 has the unknown kind 'retire': [^\n]+$"):
+    data = json.dumps({"kind": "drain", "attempt": 1, "nonce": "n", "time": "t"}).encode()
+    with pytest.raises(LauncherError, match=r"^journal/3 has the unknown kind 'drain': [^\n]+$"):
         entry_from_json(data, "journal/3")
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,13 @@ class Bench:
             "HF_HUB_OFFLINE": "1",
         }
 
-    def launcher(self, *words: str) -> Ended:
-        """Run a verb to its end."""
+    def launcher(self, *words: str, environment: Mapping[str, str] | None = None) -> Ended:
+        """Run a verb to its end, with more in its environment where that is given."""
         command = [sys.executable, "-m", "launcher", *words]
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment() | dict(environment or {}),
             capture_output=True,
             text=True,
             timeout=LONGEST_S,
