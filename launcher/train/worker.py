@@ -18,12 +18,14 @@ from launcher.model.fetch import fetch_model
 from launcher.model.precision import check_precision
 from launcher.model.tokenizer import load_tokenizer
 from launcher.model.trainable import trainable_model
+from launcher.recipe.strategy import DeepSpeed
 from launcher.storage.layout import rank_log
 from launcher.storage.store import Store
 from launcher.track.tracks import Tracks
 from launcher.train.assemble import make_loop
 from launcher.train.cadence import log_due
 from launcher.train.desk import Desk, Progress, RankFailure, Stage
+from launcher.train.engines.ops import choose_accelerator
 from launcher.train.job import EncodedData, Job, Judged
 from launcher.train.loop import Loop, train
 from launcher.train.milestones import Milestones
@@ -66,6 +68,8 @@ def _failure(rank: int, error: BaseException) -> RankFailure:
 def _run(rank: Rank, data: EncodedData) -> None:
     recipe = rank.job.recipe
     check_precision(recipe.training.precision, rank.device)
+    if isinstance(recipe.strategy, DeepSpeed):
+        choose_accelerator(rank.device.type)
     folder = fetch_model(rank.job.base)
     tokenizer = load_tokenizer(folder, recipe.model)
     pad_id = int(tokenizer.pad_token_id)

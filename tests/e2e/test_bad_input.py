@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from launcher.cli import main
+from launcher.cluster.machine import this_machine
 from tests.e2e.command import Bench, Ended, the_one_line, told
 from tests.e2e.conftest import SMALL
 
@@ -96,11 +97,33 @@ def test_an_override_that_cannot_be_is_refused(
     assert told_of_it in line
 
 
-def test_a_combination_that_is_not_built_is_refused_with_its_mend(tmp_path: Path, refused: Refused) -> None:
-    strategy = {"kind": "deepspeed", "zero_stage": 3}
-    for verb in ("validate", "run"):
-        (line,) = refused(recipe(tmp_path / "zero3.yaml", strategy=strategy), verb=verb)
-        assert "use zero_stage 2" in line
+@pytest.mark.parametrize(
+    ("sections", "verbs", "told_of_it"),
+    [
+        (
+            {"strategy": {"kind": "deepspeed", "zero_stage": 2, "offload_param": True}},
+            ("validate", "run"),
+            "use zero_stage 3, or offload_param: false",
+        ),
+        ({"training": {"optim": "paged_adamw_32bit"}}, ("plan", "run"), "on CPU use adamw_torch_fused"),
+        ({"training": {"eval_strategy": "epoch"}}, ("validate", "run"), "there are no validation rows to evaluate on"),
+    ],
+)
+def test_a_combination_that_cannot_be_is_refused_with_its_mend(
+    sections: dict[str, Any], verbs: tuple[str, ...], told_of_it: str, tmp_path: Path, refused: Refused
+) -> None:
+    for verb in verbs:
+        (line,) = refused(recipe(tmp_path / "impossible.yaml", **sections), verb=verb)
+        assert told_of_it in line
+
+
+def test_a_precision_that_the_cpu_lacks_is_refused(tmp_path: Path, refused: Refused) -> None:
+    half = recipe(tmp_path / "half.yaml", training={"precision": "fp16"})
+    if this_machine().cpu_fp16:
+        assert main(["plan", half]) == 0
+    else:
+        (line,) = refused(half, verb="plan")
+        assert line == "training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32"
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "a/b", "-x", "a b", "ü", "x" * 200])

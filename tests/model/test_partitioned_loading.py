@@ -101,5 +101,5 @@ def test_two_ranks_take_about_half_of_the_model_each(
         print(
             f"{method.kind} rank {rank}: peak {peak / whole:.2f}, stays {stays / whole:.2f} of {whole / 2**20:.0f} MiB"
         )
-    assert all(peak < 0.75 * whole for peak, _ in found)
-    assert all(stays < 0.75 * whole for _, stays in found)
+    assert all(peak < 0.85 * whole for peak, _ in found)
+    assert all(stays < 0.85 * whole for _, stays in found)

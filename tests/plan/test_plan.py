@@ -48,6 +48,7 @@ def test_a_plan_says_what_the_recipe_comes_to_on_the_machine(recipe_of: RecipeOf
         placement=PLACEMENT,
         batches=plan_batches(recipe.training, world=2, rows=60),
         test_rows=9,
+        validation_rows=0,
         dropped_rows=3,
         parameters=count_parameters(CONFIG, recipe.method, recipe.task),
     )

@@ -11,9 +11,6 @@ from launcher.train.engines.engine import Engine
 def build_engine(recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer) -> Engine:
     """An engine around `model` and `optimizer`, in the process group that is already there."""
     if isinstance(recipe.strategy, DeepSpeed):
-        from launcher.train.engines.ops import choose_accelerator
-
-        choose_accelerator(next(model.parameters()).device.type)
         from launcher.train.engines.zero import ZeroEngine
 
         return ZeroEngine(model, optimizer, recipe.strategy, recipe.training)
