@@ -50,7 +50,9 @@ def adapt(model: PreTrainedModel, recipe: Recipe, adapter: str | None = None) ->
     config = lora_config(method, recipe.task, also_whole=token_modules(model) if grown else [])
     torch.manual_seed(recipe.training.seed)
     try:
-        adapted = get_peft_model(model, config)
+        with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is deprecated
+            warnings.simplefilter("ignore", FutureWarning)
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InvalidInput(f"method: PEFT refuses it: {shorten(str(error), 300)}") from error
     _train_in_fp32(adapted)
