@@ -64,6 +64,20 @@ def possible(cell: Cell) -> bool:
 
 
 CELLS = [cell for cell in itertools.product(METHODS, [DDP, *ZERO], PRECISIONS) if possible(cell)]
+QUICK = {
+    "fp32": {"ddp", "zero0", "zero1", "zero2", "zero3", "zero2+optimizer", "zero3+optimizer+param"},
+    "bf16": {"ddp", "zero2", "zero3"},
+}
+"""What `make test` trains; `make e2e` trains the other cells."""
+
+
+def cases(*, with_ddp: bool) -> list[Any]:
+    """The cells as pytest's parameters."""
+    return [
+        pytest.param(cell, id=cell_name(cell), marks=[] if cell[1].key in QUICK[cell[2]] else pytest.mark.slow)
+        for cell in CELLS
+        if with_ddp or cell[1] != DDP
+    ]
 
 
 @dataclass
@@ -115,7 +129,10 @@ def _flat(scores: list[list[float]]) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def found(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+def found(request: pytest.FixtureRequest, stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+    """The cells that tests of this session ask for, and DDP to hold them against."""
+    asked = [item.callspec.params.get("cell") for item in request.session.items if hasattr(item, "callspec")]
+    cells = [cell for cell in CELLS if cell[1] == DDP or cell in asked]
     folder = tmp_path_factory.mktemp("walk")
     recipe = ranks.recipe(Training(), DDP, model=str(stories))
     tokenizer = load_tokenizer(stories, recipe.model)
@@ -124,7 +141,7 @@ def found(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     questions = [Question(row.input_ids[:9], [row.input_ids[9:12], row.input_ids[12:14]]) for row in rows[:5]]
     for module in (sys.modules[__name__], ranks):
         ray.cloudpickle.register_pickle_by_value(module)
-    config = {"cells": CELLS, "model": str(stories), "rows": rows, "questions": questions, "folder": str(folder)}
+    config = {"cells": cells, "model": str(stories), "rows": rows, "questions": questions, "folder": str(folder)}
     build_ops("cpu")
     with local_ray(Placement(WORKERS, "cpu", 1)) as scratch:
         TorchTrainer(
@@ -150,7 +167,7 @@ def test_every_cell_that_the_table_allows_is_here() -> None:
     assert len(CELLS) == 3 * 10 * 2
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[1] != DDP], ids=cell_name)
+@pytest.mark.parametrize("cell", cases(with_ddp=False))
 def test_20_losses_and_the_scores_before_and_after_are_those_of_ddp(found: dict[str, Found], cell: Cell) -> None:
     method, _, precision = cell
     expected, seen = found[cell_name((method, DDP, precision))], found[cell_name(cell)]
@@ -164,7 +181,7 @@ def test_20_losses_and_the_scores_before_and_after_are_those_of_ddp(found: dict[
     assert seen.tuned == pytest.approx(expected.tuned, rel=relative, abs=absolute)
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[1] != DDP], ids=cell_name)
+@pytest.mark.parametrize("cell", cases(with_ddp=False))
 def test_stored_weights_are_those_of_ddp(found: dict[str, Found], cell: Cell) -> None:
     method, _, precision = cell
     expected, seen = (_weights(found[cell_name(each)]) for each in ((method, DDP, precision), cell))
@@ -173,7 +190,7 @@ def test_stored_weights_are_those_of_ddp(found: dict[str, Found], cell: Cell) ->
     assert max(differences.values()) <= {"fp32": 1e-4, "bf16": 4e-2}[precision], differences
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=cell_name)
+@pytest.mark.parametrize("cell", cases(with_ddp=True))
 def test_losses_fall(found: dict[str, Found], cell: Cell) -> None:
     losses = found[cell_name(cell)].losses
     assert sum(losses[-5:]) < sum(losses[:5]) - 0.1
