@@ -176,7 +176,8 @@ def test_20_losses_and_the_scores_before_and_after_are_those_of_ddp(found: dict[
     base, tuned = furthest(seen.base, expected.base), furthest(seen.tuned, expected.tuned)
     print(f"{cell_name(cell)}: losses {difference:.1e}, scores of the base {base:.1e}, of the tuned {tuned:.1e}")
     assert difference <= TOLERANCE[precision]
-    relative, absolute = {"fp32": (1e-5, 1e-5), "bf16": (5e-2, 1e-1)}[precision]
+    # Scores are sums of up to three tokens of continuations that are no text, and bf16 weights differ by then
+    relative, absolute = {"fp32": (1e-5, 1e-5), "bf16": (5e-2, 5e-1)}[precision]
     assert seen.base == pytest.approx(expected.base, rel=relative, abs=absolute)
     assert seen.tuned == pytest.approx(expected.tuned, rel=relative, abs=absolute)
 
