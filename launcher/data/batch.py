@@ -16,6 +16,11 @@ class Batch:
     attention_mask: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """What a model of transformers is called with."""
+        return {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         return Batch(
