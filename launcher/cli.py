@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("launcher: cancelled", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +75,13 @@ def make_parser() -> argparse.ArgumentParser:
     planning = add("plan", plan, "work out batches, steps and weights without starting anything")
     _recipe_arguments(planning)
     planning.add_argument("--json", action="store_true", help="print JSON")
+
+    preparing = add("prepare", prepare, "tokenise a recipe's training rows once, in parallel, for many runs")
+    _recipe_arguments(preparing)
+    preparing.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
+    preparing.add_argument(
+        "--shard-size", type=int, metavar="N", help="characters of text a shard (default: 16 million)"
+    )
 
     running = add("run", run, "train here, and show base, tuned and classical model side by side")
     _recipe_arguments(running)
@@ -152,6 +163,17 @@ def run(chosen: argparse.Namespace) -> int:
     from launcher.train.run import run_recipe
 
     return run_recipe(recipe, profile, chosen.run_id, Console())
+
+
+def prepare(chosen: argparse.Namespace) -> int:
+    recipe, profile = _load(chosen)
+    from rich.console import Console
+
+    from launcher.data.prepared.work import Sizes
+    from launcher.train.prepare_data import prepare_recipe
+
+    sizes = Sizes() if chosen.shard_size is None else Sizes(chosen.shard_size)
+    return prepare_recipe(recipe, profile, chosen.to, sizes, Console())
 
 
 def _load(chosen: argparse.Namespace) -> tuple["Recipe", "Local"]:
