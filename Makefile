@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test e2e bench lint clean
+.PHONY: demo test e2e chaos bench lint clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -24,7 +24,10 @@ test: $(INSTALLED)
 	$(BIN)/pytest tests -m 'not slow' --durations 15
 
 e2e: $(INSTALLED)
-	$(BIN)/pytest tests -m slow -s
+	$(BIN)/pytest tests -m slow -s --ignore tests/chaos
+
+chaos: $(INSTALLED)
+	$(BIN)/pytest tests/chaos -s
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.step
