@@ -12,6 +12,8 @@ from typing import IO, overload
 import numpy as np
 import numpy.typing as npt
 
+from launcher.storage.temporary import temporary_space
+
 Numbers = npt.NDArray[np.int64]
 
 
@@ -34,16 +36,16 @@ class _Kept:
     def __init__(self, rows: Iterable[Row]) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="ll-rows-")  # noqa: SIM115 (open as long as this object)
         starts, digests, labels = array("q", [0]), bytearray(), array("q")
-        self.label_names: list[str | None] = []
         numbers: dict[str | None, int] = {}
-        for row in rows:
-            texts = json.dumps(list(row.fields.values())).encode()
-            digests += hashlib.blake2b(texts, digest_size=16).digest()
-            labels.append(numbers.setdefault(row.label, len(numbers)))
-            starts.append(starts[-1] + self._file.write(json.dumps([row.fields, row.label]).encode()))
-        self._file.flush()
+        with temporary_space():
+            for row in rows:
+                texts = json.dumps(list(row.fields.values())).encode()
+                digests += hashlib.blake2b(texts, digest_size=16).digest()
+                labels.append(numbers.setdefault(row.label, len(numbers)))
+                starts.append(starts[-1] + self._file.write(json.dumps([row.fields, row.label]).encode()))
+            self._file.flush()
         self._starts = starts
-        self.label_names = list(numbers)
+        self.label_names: list[str | None] = list(numbers)
         self.labels: Numbers = np.array(labels, dtype=np.int64)
         self.digests = np.frombuffer(bytes(digests), dtype=[("high", "<u8"), ("low", "<u8")])
 
@@ -68,6 +70,7 @@ class Rows(Sequence[Row]):
 
         Raises:
             InvalidInput: what the source of the rows raises.
+            LauncherError: there is no room for them.
         """
         kept = _Kept(rows)
         return cls(kept, np.arange(len(kept), dtype=np.int64))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from launcher.data.encode.example import Example
+from launcher.storage.temporary import temporary_space
 
 BATCH = 1024
 """Examples a record batch; the last one may have fewer."""
@@ -21,7 +22,11 @@ Integers = npt.NDArray[np.integer]
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write the examples that have a label, one batch in memory at a time; returns how many have none."""
+    """Write the examples that have a label, one batch in memory at a time; returns how many have none.
+
+    Raises:
+        LauncherError: there is no room for them.
+    """
     masked = 0
 
     def labelled() -> Iterator[Example]:
@@ -33,7 +38,7 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
                 masked += 1
 
     rest = labelled()
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+    with temporary_space(), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
         while batch := list(islice(rest, BATCH)):
             columns = [[getattr(example, name) for example in batch] for name in SCHEMA.names]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
