@@ -16,6 +16,7 @@ from launcher.evaluate.outcome import best_label, probabilities
 from launcher.evaluate.score import score
 from launcher.evaluate.trained import Trained
 from launcher.model.adapt import TrainableModel
+from launcher.model.precision import autocast
 from launcher.recipe.task import Chat, Instruction, SequenceClassification, Text
 
 
@@ -95,7 +96,7 @@ def _scores(trained: Trained, model: TrainableModel, texts: Sequence[str]) -> li
     rows = [_row(trained, text) for text in texts]
     questions = encode_test_rows(rows, recipe.task, trained.tokenizer, recipe.training.max_length)
     pad_id = int(trained.tokenizer.pad_token_id)
-    with torch.autocast(trained.device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16"):
+    with autocast(recipe.training.precision, trained.device):
         return score(model, questions, pad_id=pad_id, batch_size=recipe.evaluation.batch_size, device=trained.device)
 
 

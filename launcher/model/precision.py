@@ -7,6 +7,12 @@ from launcher.errors import InvalidInput
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Forward passes in a precision, over weights of whatever type."""
+    compute = PRECISIONS[precision]
+    return torch.autocast(device.type, compute, enabled=compute != torch.float32)
+
+
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises InvalidInput where a device does not compute in a precision, as asked of the device itself."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import distributed
 
 from launcher.data.encode import TestRow
 from launcher.evaluate.score import Scores, score
 from launcher.model.adapt import TrainableModel
-from launcher.model.precision import PRECISIONS
+from launcher.model.precision import autocast
 from launcher.train.rank import Rank
 
 
@@ -21,8 +20,7 @@ def shared_scores(rank: Rank, model: TrainableModel, rows: Sequence[TestRow], pa
     recipe, world = rank.job.recipe, rank.world
     share = -(-len(rows) // world)
     mine = [*rows[rank.number :: world], *rows[:1]][:share]
-    compute = PRECISIONS[recipe.training.precision]
-    with torch.autocast(rank.device.type, compute, enabled=compute != torch.float32):
+    with autocast(recipe.training.precision, rank.device):
         own = score(model, mine, pad_id=pad_id, batch_size=recipe.evaluation.batch_size, device=rank.device)
     shares: list[Scores] = [[] for _ in range(world)]
     distributed.all_gather_object(shares, own)

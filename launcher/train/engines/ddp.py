@@ -6,7 +6,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from launcher.model.precision import PRECISIONS
+from launcher.model.precision import autocast
 from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
 
@@ -18,13 +18,13 @@ class DdpEngine:
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> None:
-        device, compute = next(model.parameters()).device, PRECISIONS[training.precision]
+        device = next(model.parameters()).device
         self._model = DistributedDataParallel(
             model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True
         )
         self._model.register_comm_hook(None, _sum_over_ranks)
-        self._autocast = torch.autocast(device.type, compute, enabled=compute != torch.float32)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=compute == torch.float16)
+        self._autocast = autocast(training.precision, device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "fp16")
         self._optimizer = optimizer
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._max_grad_norm = training.max_grad_norm if training.max_grad_norm is not None else float("inf")
