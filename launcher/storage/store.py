@@ -1,7 +1,6 @@
 """Named objects below one root, on a disk or in an object store."""
 
 import io
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -20,6 +19,10 @@ class AlreadyExists(LauncherError):
 
 class CannotWrite(LauncherError, OSError):
     """The store took no more, as on a full disk; what was being written is not there."""
+
+
+class CannotRemove(LauncherError, OSError):
+    """What was to be removed is still there, wholly or in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,14 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove an object, or a folder with all that is below it; nothing where there is neither."""
-        with suppress(FileNotFoundError):
+        try:
             self.fs.rm(self._path(name), recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise CannotRemove(
+                f"{self.location}/{name} cannot be removed: {_one_line(error)}; see to its permissions"
+            ) from error
 
     def local_path(self, name: str) -> Path | None:
         """Where an object lies on this machine; None in an object store."""
