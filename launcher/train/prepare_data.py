@@ -28,6 +28,7 @@ from launcher.recipe.model import Scratch
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
 from launcher.train.console import PLAIN_INTERVAL_S, RunConsole
+from launcher.train.interrupts import interrupts
 from launcher.train.ray_local import local_ray
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def prepare_recipe(recipe: Recipe, profile: Local, url: str, sizes: Sizes, conso
     store = Store.open(url)
     store.check_writable()
     tasks = profile.workers or this_machine().cores
-    with RunConsole(console) as screen:
+    with RunConsole(console) as screen, interrupts():
         screen.wait("reading the rows")
         rows = load_dataset(recipe).train
         assert isinstance(rows, Rows)

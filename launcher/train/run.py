@@ -1,11 +1,7 @@
 """`launcher run`: a recipe on this machine, from its rows to its results."""
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from rich.console import Console
 
@@ -24,6 +20,7 @@ from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
 from launcher.storage.store import Store
 from launcher.track.available import check_trackers
 from launcher.train.console import RunConsole
+from launcher.train.interrupts import interrupts
 from launcher.train.job import Job
 from launcher.train.prepare import Prepared, place_base, prepared
 from launcher.train.ray_local import local_ray
@@ -53,7 +50,7 @@ def run_recipe(recipe: Recipe, profile: Local, run_id: str | None, console: Cons
     check_trackers(recipe.tracking)
     ahead = preview(recipe, profile)
     store = run_store(profile.storage, new_run_id(recipe) if run_id is None else run_id)
-    with RunConsole(console) as screen, _interrupts():
+    with RunConsole(console) as screen, interrupts():
         screen.line("\n".join(plan_lines(ahead.plan)))
         screen.wait("reading the model and encoding the rows")
         with prepared(recipe, ahead) as ready:
@@ -131,17 +128,3 @@ def _show_results(run: Run, attempt: Attempt) -> None:
     screen.line(f"run       {store.location}")
     screen.line(f"model     {store.location}/{MODEL}")
     screen.line(f"ask it    launcher predict {store.location} TEXT")
-
-
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
