@@ -47,10 +47,10 @@ class Flag:
 class Side:
     """True is one of some values of the field, false one of all others: the first, unless another is given."""
 
-    true: tuple[str, ...]
-    false: tuple[str, ...]
+    true: tuple[Any, ...]
+    false: tuple[Any, ...]
 
-    def __call__(self, value: Any) -> tuple[str, ...]:
+    def __call__(self, value: Any) -> tuple[Any, ...]:
         return self.true if _boolean(value) else self.false
 
 
@@ -64,6 +64,14 @@ def _trackers(value: Any) -> Any:
     if names in (["none"], [None]):
         return []
     return ["tensorboard", "wandb"] if names == ["all"] else names
+
+
+def _long_documents(value: Any) -> Any:
+    """`packing_strategy` of TRL, whose names are those of what becomes of a document longer than a pack."""
+    means = {"bfd": "truncate", "bfd_split": "split"}
+    if value not in tuple(means):
+        raise ValueError(" or ".join(means))
+    return means[value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "training.max_length": ("training.max_seq_len", "training.max_seq_length", "training.model_max_length"),
     "training.num_train_epochs": ("training.epochs", "training.num_epochs"),
     "training.optim": ("training.optimizer",),
+    "training.packing": ("training.sample_packing",),
     "training.per_device_train_batch_size": ("training.micro_batch_size", "training.per_gpu_train_batch_size"),
     "training.seed": ("training.random_seed",),
 }
@@ -129,6 +138,11 @@ ALIASES: dict[FieldPath, Alias] = {
         ("training", "train_sampling_strategy"), Flag("group_by_length", "random"), _BOOLEAN
     ),
     ("training", "mixed_precision"): Alias(("training", "precision"), _precision, {"enum": ["no", "fp16", "bf16"]}),
+    # LLaMA-Factory packs, or packs neatly (documents apart); here is no other way, so its false takes nothing back
+    ("training", "neat_packing"): Alias(("training", "packing"), Side((True,), (False, True)), _BOOLEAN),
+    ("training", "packing_strategy"): Alias(
+        ("training", "long_documents"), _long_documents, {"enum": ["bfd", "bfd_split"]}
+    ),
     ("training", "report_to"): Alias(("tracking", "report_to"), _trackers, {"type": ["string", "array", "null"]}),
 }
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from launcher.recipe.aliases import without_aliases
 from launcher.recipe.override import read_override
 from launcher.recipe.problem import KeyPath, Problem
-from launcher.recipe.schema import tagged_paths
+from launcher.recipe.schema import ANY, tagged_paths
 from launcher.recipe.yaml_source import Document, paths, read_document, shown
 
 MAX_LEVELS = 16
@@ -43,7 +43,7 @@ def merge(parent: Document, child: Document, tags: Mapping[KeyPath, str]) -> Doc
     """Mappings merge deeply; all else, and a section of another kind, replaces.
 
     Args:
-        tags: The paths of sections that come in kinds, with the key that tells the kind.
+        tags: The paths of sections that come in kinds, with the key that tells the kind; `ANY` in them is every key.
     """
     values = _merge_values(parent.values, child.values, tags, ())
     marks = {**parent.marks, **child.marks}
@@ -53,7 +53,7 @@ def merge(parent: Document, child: Document, tags: Mapping[KeyPath, str]) -> Doc
 def _merge_values(parent: Any, child: Any, tags: Mapping[KeyPath, str], path: KeyPath) -> Any:
     if not (isinstance(parent, dict) and isinstance(child, dict)):
         return child
-    tag = tags.get(path)
+    tag = _tag(tags, path)
     if tag in parent and tag in child and parent[tag] != child[tag]:
         return child
     merged = {
@@ -61,6 +61,15 @@ def _merge_values(parent: Any, child: Any, tags: Mapping[KeyPath, str], path: Ke
         for key, value in child.items()
     }
     return {**parent, **merged}
+
+
+def _tag(tags: Mapping[KeyPath, str], path: KeyPath) -> str | None:
+    """The key that tells the kind of a section; None where it comes in one kind."""
+
+    def means(known: KeyPath) -> bool:
+        return len(known) == len(path) and all(one in (ANY, key) for one, key in zip(known, path, strict=True))
+
+    return next((tag for known, tag in tags.items() if means(known)), None)
 
 
 @dataclass(slots=True)

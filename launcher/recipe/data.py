@@ -1,8 +1,8 @@
 """`data:` where rows come from, what their columns mean, and how they are split."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from launcher.recipe.section import Section
 
@@ -114,10 +114,40 @@ class Headlines(Section):
     seed: int
 
 
-Source = Annotated[
-    Csv | Tsv | Jsonl | Json | Parquet | Arrow | PlainText | LabelledLines | HuggingFace | Headlines,
-    Field(discriminator="kind"),
-]
+class Prepared(Section):
+    """A data set that `launcher prepare` wrote, or Parquet files of token ids that it indexed; only to train on.
+
+    Its rows are not read: they are neither de-duplicated nor split, and need no `fields` and `labels`.
+    """
+
+    kind: Literal["prepared"]
+    url: Name
+    """The folder of its `manifest.json`, as path or fsspec URL."""
+
+
+_Rows: TypeAlias = Csv | Tsv | Jsonl | Json | Parquet | Arrow | PlainText | LabelledLines | HuggingFace | Headlines
+Source = Annotated[_Rows, Field(discriminator="kind")]
+
+
+class MixedSource(Section):
+    """One of several sources, and its share of what is trained on."""
+
+    source: Annotated[_Rows | Prepared, Field(discriminator="kind")]
+    weight: PositiveFloat
+    """Its share is this out of the sum of all weights, which may be any number."""
+    fields: dict[str, str] | None = None
+    """As `data.fields`, in place of which it stands; null takes those."""
+    labels: dict[str, str] | None = None
+    """As `data.labels`, in place of which it stands; null takes those."""
+
+
+class Mixture(Section):
+    """Several sources to train on, drawn from by weight. One that ends begins again, so `training.max_steps` ends the
+    run."""
+
+    kind: Literal["mixture"]
+    sources: Annotated[dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")], MixedSource], Field(min_length=1)]
+    """Each under a name of its own; their order says nothing."""
 
 
 class Split(Section):
@@ -134,7 +164,7 @@ class Split(Section):
 
 
 class Data(Section):
-    train: Source
+    train: Annotated[_Rows | Prepared | Mixture, Field(discriminator="kind")]
     test: Source | None = None
     validation: Source | None = None
     """Rows to evaluate on while training."""
@@ -150,6 +180,16 @@ class Data(Section):
     deduplicate: bool = True
     """Drop repeated texts, texts that carry two labels, validation rows that stand in `test`, and training rows that
     stand in either; then split."""
+    corrupt_blocks: Literal["stop", "quarantine"] = "stop"
+    """What a block of prepared data does that stays corrupt when it is read again: it ends the run, or the run goes on
+    without its documents, and says which."""
+
+    @property
+    def train_sources(self) -> dict[str, MixedSource]:
+        """What to train on by key path; those of a mixture in the order of their names."""
+        if isinstance(self.train, Mixture):
+            return {f"data.train.sources.{name}": one for name, one in sorted(self.train.sources.items())}
+        return {"data.train": MixedSource(source=self.train, weight=1.0)}
 
     @model_validator(mode="after")
     def _one_source_of_test_rows(self) -> "Data":

@@ -6,7 +6,7 @@ from launcher.recipe.optimizers import optimizer_refusal
 from launcher.recipe.problem import KeyPath
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.table import DEVICES
-from launcher.recipe.task import Instruction, SequenceClassification
+from launcher.recipe.task import has_labels
 
 Findings = Iterator[tuple[KeyPath, str, str | None]]
 
@@ -27,11 +27,7 @@ def _validation_rows(recipe: Recipe) -> Findings:
 
 
 def _label_metric(recipe: Recipe) -> Findings:
-    task = recipe.task
-    labels = isinstance(task, SequenceClassification) or (
-        isinstance(task, Instruction) and task.label_words is not None
-    )
-    if recipe.training.needs_label_metric and not labels:
+    if recipe.training.needs_label_metric and not has_labels(recipe.task):
         message = f"{recipe.training.metric_for_best_model} needs a task with labels"
         yield ("training", "metric_for_best_model"), message, "say loss"
 

@@ -29,7 +29,7 @@ _MENDS: dict[str, tuple[str, ...]] = {
         "push_to_hub", "push_to_hub_model_id", "push_to_hub_organization", "push_to_hub_token", "hub_model_id",
         "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "hub_revision",
     ),
-    "remove it: rows are encoded before training, and the loop reads them from memory": (
+    "remove it: rows are encoded before training, and read ahead of the loop": (
         "dataloader_num_workers", "dataloader_drop_last", "dataloader_pin_memory", "dataloader_persistent_workers",
         "dataloader_prefetch_factor", "dataloader_multiprocessing_context", "dataloader_in_order", "dataset_num_proc",
         "dataset_batch_size", "dataset_kwargs", "remove_unused_columns", "length_column_name", "pad_to_multiple_of",
@@ -45,6 +45,7 @@ _MENDS: dict[str, tuple[str, ...]] = {
     "say evaluation.batch_size; metrics follow from the task": (
         "prediction_loss_only", "eval_do_concat_batches", "eval_use_gather_object", "eval_accumulation_steps",
         "include_for_metrics", "include_inputs_for_metrics", "batch_eval_metrics", "label_names", "eval_packing",
+        "eval_sample_packing",
     ),
     "remove it: progress and throughput are always shown": (
         "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter", "disable_tqdm",
@@ -65,7 +66,7 @@ _MENDS: dict[str, tuple[str, ...]] = {
     "remove it: not built": (
         "activation_checkpointing_kwargs", "activation_offloading", "auto_find_batch_size",
         "gradient_checkpointing_kwargs", "jit_mode_eval", "label_smoothing_factor", "liger_kernel_config", "loss_type",
-        "optim_args", "optim_target_modules", "packing", "packing_strategy", "padding_free", "past_index",
+        "optim_args", "optim_target_modules", "padding_free", "past_index",
         "shuffle_dataset", "torch_compile", "torch_compile_backend", "torch_compile_mode", "torch_empty_cache_steps",
         "torchdynamo", "use_cache", "use_ipex", "use_legacy_prediction_loop", "use_liger", "use_liger_kernel",
     ),

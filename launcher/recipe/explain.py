@@ -36,6 +36,9 @@ EXPECTED = {
 }
 """What was expected, by pydantic's type of error."""
 
+WRONG_KEY = "[key]"
+"""What pydantic puts after a key that it refuses by itself."""
+
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -94,6 +97,8 @@ class _Place:
         self.holders: list[type[BaseModel]] = []
         member_named = False
         for part in details["loc"]:
+            if part == WRONG_KEY:
+                break
             if not member_named and len([one for one in self.types if one is not type(None)]) > 1:
                 self._name_member(part)
                 member_named = True

@@ -1,6 +1,6 @@
 """`a.b=c` of the command line -> a document that merges over a recipe, typed by the schema."""
 
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 
@@ -8,7 +8,7 @@ from launcher.recipe.aliases import aliased, without_aliases
 from launcher.recipe.explain import mend_of_unknown
 from launcher.recipe.problem import OverrideMark, Problem, dotted
 from launcher.recipe.scalar import plain_scalar
-from launcher.recipe.schema import alternatives, chosen, field_names, field_types, sections
+from launcher.recipe.schema import chosen, field_names, field_types, sections, values_of
 from launcher.recipe.yaml_source import Document, parse, paths
 
 QUOTES_AND_BRACKETS = tuple("'\"[{")
@@ -59,11 +59,11 @@ def _types_at(path: tuple[str, ...], schema: type[BaseModel], values: Any) -> li
     for depth, key in enumerate(path):
         here = dotted(path[: depth + 1])
         models = chosen(sections(types), values)
-        mappings = [one for one in types if get_origin(one) is dict]
+        in_mapping = [value for one in types for value in values_of(one)]
         if models:
             types = field_types(models, key)
-        elif mappings:
-            types = alternatives(get_args(mappings[0])[1])
+        elif in_mapping:
+            types = in_mapping
         else:
             return Problem(None, here, f"unknown key; {dotted(path[:depth])} holds a value, not keys")
         if not types:

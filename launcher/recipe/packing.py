@@ -15,13 +15,12 @@ before it.
 """
 
 
-def packing_refusal(task_kind: str, model_type: str | None) -> str | None:
-    """Why a model cannot learn a task of this kind from packs, with the mend; None where it can."""
-    if task_kind == "classification":
-        return "a classifier answers once a row, and a pack is a row of many documents; use padded"
+def packing_refusal(model_type: str | None) -> str | None:
+    """Why a model cannot learn from packs, with the mend; None where it can. What tasks can is in `table.py`."""
+    mend = "say training.packing: false"
     if model_type in ENCODERS:
-        return f"{model_type} reads a text in both directions, across the documents of a pack; use padded"
+        return f"{model_type} reads a text in both directions, across the documents of a pack; {mend}"
     if model_type not in PACKABLE:
         known = ", ".join(sorted(PACKABLE))
-        return f"{model_type} is not known to keep the documents of a pack apart, as {known} do; use padded"
+        return f"{model_type} is not known to keep the documents of a pack apart, as {known} do; {mend}"
     return None

@@ -18,9 +18,17 @@ def recipe_refusal(recipe: Recipe, device: str) -> str | None:
 
 def combination_refusal(recipe: Recipe, device: str) -> str | None:
     """What the table of possible combinations says of a recipe."""
-    key = Key(method_name(recipe.method), recipe.strategy.key, recipe.training.precision, recipe.task.kind, device)
+    key = combination(recipe, device)
     reason = refusal(key)
-    return reason and f"{' + '.join(key[:4])} is refused: {reason}"
+    shown = key[:4] if key.mode == "padded" else (*key[:4], key.mode)
+    return reason and f"{' + '.join(shown)} is refused: {reason}"
+
+
+def combination(recipe: Recipe, device: str) -> Key:
+    """Where a recipe stands in the table."""
+    training = recipe.training
+    method, strategy, task = method_name(recipe.method), recipe.strategy.key, recipe.task.kind
+    return Key(method, strategy, training.precision, task, device, training.mode)
 
 
 def method_name(method: Method) -> str:

@@ -13,7 +13,7 @@ from launcher.recipe.section import Section
 from launcher.recipe.strategy import Strategy
 from launcher.recipe.task import Task
 from launcher.recipe.tracking import Tracking
-from launcher.recipe.training import Evaluation, Training
+from launcher.recipe.training import Evaluation, LongDocuments, Training
 
 
 class Recipe(Section):
@@ -28,6 +28,11 @@ class Recipe(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     tracking: Tracking = Tracking()
+
+    @property
+    def long_documents(self) -> LongDocuments:
+        """What happens to a training document of more than `training.max_length` tokens."""
+        return self.training.long_documents or ("split" if self.task.kind == "text" else "truncate")
 
     @property
     def digest(self) -> str:

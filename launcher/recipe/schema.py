@@ -49,17 +49,29 @@ def field_types(models: list[type[BaseModel]], key: str) -> list[Any]:
     ]
 
 
+def values_of(mapping: Any) -> list[Any]:
+    """The types of a mapping's values, whatever its keys; empty for all other types."""
+    return alternatives(get_args(mapping)[1]) if get_origin(mapping) is dict else []
+
+
 def field_names(models: list[type[BaseModel]]) -> list[str]:
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
+ANY = "*"
+"""Stands for each key of a mapping whose keys a recipe chooses."""
+
+
 def tagged_paths(schema: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Each path at which a discriminator chooses a section, with the discriminator."""
+    """Each path at which a discriminator chooses a section, with the discriminator; `ANY` stands for chosen keys."""
     if key := discriminator([schema]):
         yield path, key
     for name, info in schema.model_fields.items():
-        for section in sections(alternatives(info.annotation)):
+        types = alternatives(info.annotation)
+        for section in sections(types):
             yield from tagged_paths(section, (*path, name))
+        for section in sections(one for mapping in types for one in values_of(mapping)):
+            yield from tagged_paths(section, (*path, name, ANY))
 
 
 def nearest(name: Any, known: Iterable[Any]) -> str | None:

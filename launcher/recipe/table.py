@@ -1,7 +1,10 @@
-"""What is possible: one table keyed by (method, strategy, precision, task, device)."""
+"""What is possible: one table keyed by (method, strategy, precision, task, device, mode)."""
 
-from itertools import product
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import product, starmap
+from typing import NamedTuple, get_args
+
+from launcher.recipe.training import Mode
 
 METHODS = ("full", "lora", "qlora", "qlora-int8")
 OFFLOADS = ("", "+optimizer", "+param", "+optimizer+param")
@@ -9,6 +12,7 @@ STRATEGIES = ("ddp", *(f"zero{stage}{offload}" for stage in range(4) for offload
 PRECISIONS = ("fp32", "bf16", "fp16")
 TASKS = ("instruction", "classification", "chat", "text")
 DEVICES = ("cpu", "cuda")
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class Key(NamedTuple):
@@ -17,6 +21,7 @@ class Key(NamedTuple):
     precision: str
     task: str
     device: str
+    mode: Mode = "padded"
 
 
 class Rule(NamedTuple):
@@ -29,10 +34,11 @@ class Rule(NamedTuple):
     precisions: tuple[str, ...] = PRECISIONS
     tasks: tuple[str, ...] = TASKS
     devices: tuple[str, ...] = DEVICES
+    modes: tuple[Mode, ...] = MODES
 
-    def refuses(self, key: Key) -> bool:
-        members = (self.methods, self.strategies, self.precisions, self.tasks, self.devices)
-        return all(part in allowed for part, allowed in zip(key, members, strict=True))
+    def refused(self) -> Iterator[Key]:
+        members = (self.methods, self.strategies, self.precisions, self.tasks, self.devices, self.modes)
+        return starmap(Key, product(*members))
 
 
 RULES = (
@@ -49,14 +55,19 @@ RULES = (
         methods=("qlora-int8",),
         strategies=tuple(f"zero3{offload}" for offload in OFFLOADS),
     ),
+    Rule(
+        "a classifier answers once a row, and a pack is a row of many documents; say training.packing: false",
+        tasks=("classification",),
+        modes=("packed",),
+    ),
 )
 """What a device of its kind may not be able to, such as fp16, is asked of the machine: see `cluster/machine.py`."""
 
 POSSIBLE: dict[Key, str | None] = {
-    key: next((rule.reason for rule in RULES if rule.refuses(key)), None)
-    for key in (Key(*parts) for parts in product(METHODS, STRATEGIES, PRECISIONS, TASKS, DEVICES))
+    **dict.fromkeys(starmap(Key, product(METHODS, STRATEGIES, PRECISIONS, TASKS, DEVICES, MODES))),
+    **{key: rule.reason for rule in reversed(RULES) for key in rule.refused()},
 }
-"""None where a combination is possible, else why it is not."""
+"""None where a combination is possible, else why it is not: the first rule's reason."""
 
 
 def refusal(key: Key) -> str | None:

@@ -100,7 +100,8 @@ class Chat(Section):
 
 
 class Text(Section):
-    """Continued pretraining; the loss counts every token but the first. Longer documents are cut into several rows."""
+    """Continued pretraining; the loss counts every token but the first. Longer documents are cut into several rows,
+    unless `training.long_documents` says otherwise."""
 
     kind: Literal["text"]
     text: Template = "{text}"
@@ -110,3 +111,8 @@ class Text(Section):
 
 
 Task = Annotated[Instruction | SequenceClassification | Chat | Text, Field(discriminator="kind")]
+
+
+def has_labels(task: Task) -> bool:
+    """Whether its rows belong to one of some classes."""
+    return isinstance(task, SequenceClassification) or (isinstance(task, Instruction) and task.label_words is not None)

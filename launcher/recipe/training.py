@@ -27,6 +27,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Interval = PositiveInt | Annotated[float, Field(gt=0, lt=1)]
 """Steps, or where it is less than 1 a share of all the run's steps."""
 Strategy = Literal["no", "steps", "epoch"]
+Mode = Literal["packed", "padded", "length-grouped"]
+"""How documents become rows: several a row, one a row, or one a row beside others of its length."""
+LongDocuments = Literal["truncate", "split"]
 
 T = TypeVar("T")
 
@@ -37,6 +40,7 @@ CONTRADICTS = {
 """A field, and the one above it that says the same in another way."""
 
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "packing": ("train_sampling_strategy", ("random",)),
     "logging_steps": ("logging_strategy", ("steps",)),
     "eval_steps": ("eval_strategy", ("steps",)),
     "save_steps": ("save_strategy", ("steps",)),
@@ -61,6 +65,11 @@ class Training(Section):
     """Tokens a row at the most."""
     train_sampling_strategy: Literal["random", "group_by_length"] = "random"
     """`group_by_length` puts rows of like length into the same step, which saves padding."""
+    packing: bool = False
+    """Put several documents into a row of `max_length` tokens, where none sees another; not for classification."""
+    long_documents: LongDocuments | None = None
+    """A document of more than `max_length` tokens is cut to one row or becomes several; null splits for task `text` and
+    truncates for the others."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Type of forward and backward; trained weights and optimiser states are fp32 in any case."""
     optim: OptimizerName = "adamw_torch_fused"
@@ -117,6 +126,13 @@ class Training(Section):
     """Stop after so many evaluations in a row without an improvement; null never does."""
     early_stopping_threshold: NonNegativeFloat = 0.0
     """By how much the metric must improve to count."""
+
+    @property
+    def mode(self) -> Mode:
+        """How documents become rows."""
+        if self.packing:
+            return "packed"
+        return "padded" if self.train_sampling_strategy == "random" else "length-grouped"
 
     @property
     def order_seed(self) -> int:

@@ -1,7 +1,8 @@
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -9,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from launcher.data.dataset import Dataset, load_dataset
+from launcher.data.dataset import Dataset, TrainSource, load_dataset
 from launcher.data.fields import input_fields, label_names
-from launcher.data.rows import Row
+from launcher.data.rows import Row, Rows
 from launcher.errors import InvalidInput
 from launcher.recipe.load import load_recipe
 from launcher.recipe.recipe import Recipe
@@ -68,7 +69,8 @@ def test_rows_keep_what_the_task_reads_under_its_own_names(load: Load) -> None:
     rows = [{"id": 1, "headline": "up", "mood": "+"}, {"id": 2, "headline": "down", "mood": "-"}]
     dataset = load(rows, fields={"text": "headline", "label": "mood"}, labels={"+": "good", "-": "bad"})
     test = [Row({"text": "not up"}, "good"), Row({"text": "not down"}, "bad")]
-    assert dataset == Dataset([Row({"text": "up"}, "good"), Row({"text": "down"}, "bad")], test, dropped=0)
+    train = Rows.of([Row({"text": "up"}, "good"), Row({"text": "down"}, "bad")])
+    assert dataset == Dataset(train, test, dropped=0, sources=(TrainSource("data.train", 1.0, train),))
 
 
 def test_free_text_reads_prompt_and_completion_and_has_no_label(load: Load) -> None:
@@ -265,6 +267,76 @@ def test_a_value_that_is_neither_text_nor_json_is_refused(tmp_path: Path, recipe
     assert str(caught.value) == (
         "data.train: row 1: column 'text' holds bytes values, which are no text; write them as text in the source"
     )
+
+
+Mix = Callable[..., Dataset]
+
+
+@pytest.fixture
+def mix(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> Mix:
+    """Loads a mixture of named sources, each of texts that are good unless they say otherwise; or URLs, prepared."""
+
+    def source(name: str, texts: list[str] | str, **more: Any) -> dict[str, Any]:
+        if isinstance(texts, str):
+            return {"weight": 1, "source": {"kind": "prepared", "url": texts}}
+        url = tmp_path / f"{name}.jsonl"
+        rows = [{"text": text, "label": "bad" if "bad" in text else "good"} for text in texts]
+        url.write_text("\n".join(map(json.dumps, rows)))
+        return {"weight": len(texts), "source": {"kind": "jsonl", "url": str(url)}, **more}
+
+    def build(test: list[str], names: Mapping[str, Any] = MappingProxyType({}), **texts: list[str] | str) -> Dataset:
+        sources = {name: source(name, rows, **names.get(name, {})) for name, rows in texts.items()}
+        data = {"train": {"kind": "mixture", "sources": sources}, "test": source("test", test)["source"]}
+        return load_dataset(recipe_of(task=CLASSIFICATION, data=data))
+
+    return build
+
+
+def texts_of(rows: Sequence[Row] | None) -> list[str]:
+    assert rows is not None
+    return [row.text for row in rows]
+
+
+def test_a_mixture_has_the_rows_of_each_source_by_name(mix: Mix) -> None:
+    dataset = mix(["c"], web=["w", "v"], books=["b"])
+    assert [(one.path, one.weight) for one in dataset.sources] == [
+        ("data.train.sources.books", 1.0),
+        ("data.train.sources.web", 2.0),
+    ]
+    assert [texts_of(one.rows) for one in dataset.sources] == [["b"], ["w", "v"]]
+    assert texts_of(dataset.train) == ["b", "w", "v"]
+
+
+def test_each_source_of_a_mixture_is_deduplicated_by_itself_and_against_the_test_rows(mix: Mix) -> None:
+    dataset = mix(["t"], web=["a", "a", "t", "b"], books=["b", "t"])
+    assert [texts_of(one.rows) for one in dataset.sources] == [["b"], ["a", "b"]]
+    assert dataset.dropped == 3
+
+
+def test_a_source_of_a_mixture_that_is_left_without_rows_is_named(mix: Mix) -> None:
+    with pytest.raises(InvalidInput, match=r"^data\.train\.sources\.web: de-duplication leaves no row;"):
+        mix(["t"], web=["t"], books=["b"])
+
+
+def test_a_source_of_a_mixture_may_name_columns_and_labels_its_own_way(mix: Mix) -> None:
+    swapped = {"web": {"fields": {"text": "label", "label": "text"}, "labels": {"w": "bad"}}}
+    dataset = mix(["t"], swapped, web=["w"], books=["b"])
+    assert list(dataset.train) == [Row({"text": "b"}, "good"), Row({"text": "good"}, "bad")]
+    with pytest.raises(InvalidInput) as caught:
+        mix(["t"], swapped, web=["w", "x"], books=["b"])
+    assert str(caught.value) == (
+        "data.train.sources.web: row 2: label 'x' is not among good, bad; map it under data.train.sources.web.labels"
+    )
+
+
+def test_prepared_data_are_named_and_their_rows_are_not_read(mix: Mix, recipe_of: Callable[..., Recipe]) -> None:
+    dataset = mix(["t"], web=["w"], books="s3://bucket/books")
+    assert dataset.sources[0] == TrainSource("data.train.sources.books", 1.0, prepared="s3://bucket/books")
+    assert texts_of(dataset.train) == ["w"]
+    test = {"kind": "headlines", "rows_per_class": 1, "templates": "seen", "seed": 1}
+    alone = load_dataset(recipe_of(data={"train": {"kind": "prepared", "url": "data/moods"}, "test": test}))
+    assert alone.sources == (TrainSource("data.train", 1.0, prepared="data/moods"),)
+    assert (len(alone.train), len(alone.test)) == (0, 3)
 
 
 def test_financial_phrasebank_gives_the_split_of_its_recipe(shared: Path) -> None:

@@ -38,6 +38,14 @@ def test_pieces_of_a_long_document_count_each_token_once_after_the_one_before_it
     assert all(len(piece.input_ids) == length for piece in pieces[:-1])
 
 
+@given(st.text("abc", max_size=40), st.integers(2, 15))
+def test_a_document_that_is_not_split_keeps_its_first_piece_and_says_so(text: str, length: int) -> None:
+    pieces = text_examples(row(text), TEXT, Letters(), length)
+    (kept,) = text_examples(row(text), TEXT, Letters(), length, "truncate")
+    assert (kept.input_ids, kept.labels) == (pieces[0].input_ids, pieces[0].labels)
+    assert kept.truncated == (len(pieces) > 1)
+
+
 def test_a_document_is_a_template_and_ends_as_it_says() -> None:
     task = Text(kind="text", text="{title}. {text}", end_token=".")
     (example,) = text_examples(row("ab", title="T"), task, Letters(eos_token_id=None), 20)

@@ -52,6 +52,27 @@ EDITS = {
         "learning_rate: 1e999",
         "23:3: training.learning_rate: expected a finite number, found inf",
     ),
+    "packs and lengths": (
+        "max_steps: 20",
+        "packing: true\n  train_sampling_strategy: group_by_length",
+        "22:3: training.packing: packing needs train_sampling_strategy: random",
+    ),
+    "long documents in a word of another tool": (
+        "max_steps: 20",
+        "long_documents: wrapped",
+        "22:3: training.long_documents: expected 'truncate' or 'split', found 'wrapped'",
+    ),
+    "pieces of a question": (
+        "max_steps: 20",
+        "max_steps: 20\n  long_documents: split",
+        "23:3: training.long_documents: a piece of a row of task instruction has lost its question or its answer; say "
+        "truncate, or raise max_length",
+    ),
+    "what becomes of a corrupt block": (
+        "  labels:",
+        "  corrupt_blocks: skip\n  labels:",
+        "17:3: data.corrupt_blocks: expected 'stop' or 'quarantine', found 'skip'",
+    ),
     "unknown word": (
         "max_steps: 20",
         "max_steps: 20\n  lr_scheduler_type: linaer",

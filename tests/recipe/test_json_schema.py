@@ -14,7 +14,8 @@ from launcher.recipe.json_schema import profile_schema, recipe_schema
 from launcher.recipe.load import load_recipe, resolved_yaml
 from launcher.recipe.shipped import shipped_folder, shipped_recipes
 from launcher.recipe.yaml_source import parse
-from tests.recipe.test_names import CASES, METHOD_CASES, method_text
+from tests.recipe.test_method_names import METHOD_CASES, method_text
+from tests.recipe.test_names import CASES
 
 RECIPES = sorted(shipped_folder("recipes").rglob("*.yaml"))
 PROFILES = sorted(shipped_folder("cluster").rglob("*.yaml"))
@@ -113,6 +114,32 @@ def test_a_mistake_is_seen(old, new, recipe_text, recipes):
 )
 def test_a_part_of_a_recipe_may_lack_anything(text, recipes):
     assert recipes.is_valid(values(text))
+
+
+MIXTURE = "{kind: mixture, sources: {a: {weight: 1, source: {kind: csv, url: x}}, b: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("train", "right", "right_in_part"),
+    [
+        ("{kind: prepared, url: s3://bucket/x}", True, True),
+        ("{kind: prepared}", False, True),
+        (MIXTURE % "{weight: 0.5, source: {kind: prepared, url: x}, labels: {up: good}}", True, True),
+        (MIXTURE % "{source: {kind: prepared, url: x}}", False, True),
+        (MIXTURE % "{weight: 0, source: {kind: prepared, url: x}}", False, False),
+        (MIXTURE % "{weight: 1, source: {kind: mixture, sources: {}}}", False, False),
+    ],
+)
+def test_sources_to_train_on_are_known_to_editors(train, right, right_in_part, recipe_text, recipes):
+    whole = recipe_text.replace("train:\n    kind: csv\n    url: rows.csv", f"train: {train}")
+    assert recipes.is_valid(values(whole)) == right
+    part = f"extends: base.yaml\ndata: {{train: {train.replace('kind: mixture, ', '')}}}\n"
+    assert recipes.is_valid(values(part)) == right_in_part
+
+
+def test_prepared_data_to_test_on_are_a_mistake_to_editors(recipe_text, recipes):
+    whole = recipe_text.replace("  split:", "  test: {kind: prepared, url: x}\n  split:")
+    assert not recipes.is_valid(values(whole))
 
 
 @pytest.mark.parametrize(

@@ -7,32 +7,34 @@ from typing import Any, get_args
 import pytest
 import torch
 from bitsandbytes.optim import AdamW as BitsAndBytesAdamW
-from pydantic import TypeAdapter
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, TrainingArguments
 from transformers.optimization import Adafactor
 
 from launcher.data.encode import Example
-from launcher.data.order import step_rows
+from launcher.data.encode.text import text_examples
+from launcher.data.rows import Row
 from launcher.model.neftune import add_neftune
 from launcher.plan.batch import BatchPlan, plan_batches
 from launcher.recipe.aliases import ALIASES, VALUES
 from launcher.recipe.elsewhere import ELSEWHERE
 from launcher.recipe.load import load_recipe
-from launcher.recipe.method import Method
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.schedule import OPTIONS, SchedulerName
+from launcher.recipe.task import Text
 from launcher.recipe.training import Training
-from launcher.train.cadence import EarlyStopping, evaluation_due, log_due, save_due
-from launcher.train.feed import Feed
-from launcher.train.optimizer import make_optimizer, make_scheduler
+from launcher.train.cadence import EarlyStopping, Moment, evaluation_due, log_due, save_due
+from launcher.train.optimizer import make_optimizer
+from launcher.train.schedule import Schedule
+from tests.data.letters import Letters
+from tests.memory_set import MemorySet
 
 ROWS = 100
 Effect = Callable[[Recipe], Any]
 
 
 def plan(recipe: Recipe) -> BatchPlan:
-    return plan_batches(recipe.training, world=2, rows=ROWS)
+    return plan_batches(recipe.training, world=2, documents=ROWS)
 
 
 def optimizer(recipe: Recipe) -> torch.optim.Optimizer:
@@ -53,37 +55,35 @@ def rates(*steps: int) -> Effect:
     """The learning rate at some of 20 steps, the highest as 1."""
 
     def of(recipe: Recipe) -> list[float]:
-        made = optimizer(recipe)
-        scheduler = make_scheduler(made, recipe.training, 20)
-        seen = []
-        for _ in range(21):
-            seen.append(scheduler.get_last_lr()[0] / recipe.training.learning_rate)
-            made.step()
-            scheduler.step()
-        return [round(seen[step], 4) for step in steps]
+        schedule = Schedule(optimizer(recipe), recipe.training, 20)
+        return [round(schedule.set(step) / recipe.training.learning_rate, 4) for step in steps]
 
     return of
 
 
-def due(when: Callable[[Training, int, BatchPlan], bool]) -> Effect:
+def due(when: Callable[[Training, Moment], bool]) -> Effect:
     """The steps of a run of 25 at which it is time; an epoch has 12.5."""
 
     def of(recipe: Recipe) -> list[int]:
-        planned = plan_batches(recipe.training, world=1, rows=ROWS)
-        assert planned.steps == 25
-        return [step for step in range(1, 26) if when(recipe.training, step, planned)]
+        steps = plan_batches(recipe.training, world=1, documents=ROWS).steps
+        assert steps == 25
+        run = [Moment(step, steps, last=step == steps, epoch_ended=step in (13, 25)) for step in range(1, steps + 1)]
+        return [now.step for now in run if when(recipe.training, now)]
 
     return of
 
 
+def documents() -> MemorySet:
+    """As many as there are rows, 2 to 101 tokens long."""
+    return MemorySet([Example([1] * (2 + row), [1] * (2 + row), truncated=False) for row in range(ROWS)])
+
+
 def longest_and_shortest(recipe: Recipe) -> list[int]:
-    """Lengths in the first step of rows that are 2 to 101 tokens long."""
-    examples = [Example([1] * (2 + row), [1] * (2 + row), truncated=False) for row in range(ROWS)]
-    planned = plan_batches(recipe.training, world=1, rows=ROWS)
-    grouped = recipe.training.train_sampling_strategy == "group_by_length"
-    feed = Feed(examples, planned, seed=1, rank=0, world=1, pad_id=0, group_by_length=grouped)
-    masks = [row for _, batch in feed.step(0).batches for row in batch.attention_mask]
-    return [int(max(mask.sum() for mask in masks)), int(min(mask.sum() for mask in masks))]
+    """Lengths of the rows of the first step."""
+    step = documents().feed(recipe.training).next()
+    assert step is not None
+    lengths = [int(mask.sum()) for _, batch in step.batches for mask in batch.attention_mask]
+    return [max(lengths), min(lengths)]
 
 
 def noise(recipe: Recipe) -> float:
@@ -98,8 +98,18 @@ def noise(recipe: Recipe) -> float:
     return round(float((model.train().get_input_embeddings()(ids) - before).detach().abs().max()) * 8, 1)
 
 
-def first_rows(recipe: Recipe) -> list[int]:
-    return step_rows(0, 5, ROWS, recipe.training.order_seed, ROWS)
+def pieces(recipe: Recipe) -> list[tuple[int, bool]]:
+    """Tokens of the rows that a text of eleven becomes, and whether it was cut."""
+    examples = text_examples(Row({"text": "a" * 9}, None), Text(kind="text"), Letters(), 6, recipe.long_documents)
+    return [(len(example.input_ids), example.truncated) for example in examples]
+
+
+def first_rows(training: Training) -> list[int]:
+    return documents().order(training, 1, 5)[0]
+
+
+def first_rows_of(recipe: Recipe) -> list[int]:
+    return first_rows(recipe.training)
 
 
 def stops_at(*losses: float) -> Effect:
@@ -121,9 +131,9 @@ EPOCH_STEPS = "num_train_epochs: 2"
 """With the batch of 8 on one rank, 25 steps over 100 rows."""
 
 CASES: list[tuple[str, Effect, Any]] = [
-    ("num_train_epochs: 3", lambda recipe: plan(recipe).rows_consumed, 300),
-    ("num_epochs: 3", lambda recipe: plan(recipe).rows_consumed, 300),
-    ("epochs: 3", lambda recipe: plan(recipe).rows_consumed, 300),
+    ("num_train_epochs: 3", lambda recipe: plan(recipe).documents_consumed, 300),
+    ("num_epochs: 3", lambda recipe: plan(recipe).documents_consumed, 300),
+    ("epochs: 3", lambda recipe: plan(recipe).documents_consumed, 300),
     ("max_steps: 7", lambda recipe: plan(recipe).steps, 7),
     ("max_steps: -1, num_train_epochs: 4", lambda recipe: plan(recipe).epochs, 4),
     ("per_device_train_batch_size: 4", lambda recipe: plan(recipe).micro_batch, 4),
@@ -213,13 +223,24 @@ CASES: list[tuple[str, Effect, Any]] = [
     ("warmup_steps: 0.25", rates(0, 1, 5), [0, 0.2, 1]),
     ("gradient_checkpointing: true", training("gradient_checkpointing"), True),
     ("activation_checkpointing: true", training("gradient_checkpointing"), True),
-    ("seed: 7", first_rows, step_rows(0, 5, ROWS, 7, ROWS)),
-    ("random_seed: 7", first_rows, step_rows(0, 5, ROWS, 7, ROWS)),
-    ("seed: 7, data_seed: 8", first_rows, step_rows(0, 5, ROWS, 8, ROWS)),
+    ("seed: 7", first_rows_of, first_rows(Training(seed=7))),
+    ("random_seed: 7", first_rows_of, first_rows(Training(seed=7))),
+    ("seed: 7, data_seed: 8", first_rows_of, first_rows(Training(seed=8))),
     ("neftune_noise_alpha: 5", noise, 5.0),
-    ("train_sampling_strategy: group_by_length", longest_and_shortest, [101, 79]),
-    ("group_by_length: true", longest_and_shortest, [101, 79]),
-    ("group_by_length: false", longest_and_shortest, [89, 2]),
+    ("train_sampling_strategy: group_by_length", longest_and_shortest, [101, 89]),
+    ("group_by_length: true", longest_and_shortest, [101, 89]),
+    ("group_by_length: false", longest_and_shortest, [94, 8]),
+    ("packing: true", training("mode"), "packed"),
+    ("packing: false", training("mode"), "padded"),
+    ("packing: false, group_by_length: true", training("mode"), "length-grouped"),
+    ("sample_packing: true", training("mode"), "packed"),
+    ("neat_packing: true", training("mode"), "packed"),
+    ("packing: true, neat_packing: true", training("mode"), "packed"),
+    ("packing: true, neat_packing: false", training("mode"), "packed"),
+    ("neat_packing: false", training("mode"), "padded"),
+    ("long_documents: truncate", pieces, [(6, True)]),
+    ("long_documents: null", pieces, [(6, True)]),
+    ("packing: true, packing_strategy: bfd", pieces, [(6, True)]),
     (f"{EPOCH_STEPS}", due(log_due), list(range(1, 26))),
     (f"{EPOCH_STEPS}, logging_steps: 10", due(log_due), [10, 20, 25]),
     (f"{EPOCH_STEPS}, logging_steps: 10, logging_first_step: true", due(log_due), [1, 10, 20, 25]),
@@ -300,107 +321,6 @@ def test_the_cases_have_every_field_alias_value_and_schedule():
     assert values <= said
     schedules = {value for key, value in said if key in ("lr_scheduler_type", "lr_scheduler", "scheduler")}
     assert schedules == set(OPTIONS) == set(get_args(SchedulerName))
-
-
-Fields = dict[str, Any]
-INT8 = {"type": "int8"}
-LORA_CASES: list[tuple[str, Fields]] = [
-    ("lora_r: 4", {"r": 4}),
-    ("lora_rank: 4", {"r": 4}),
-    ("rank: 4", {"r": 4}),
-    ("alpha: 9", {"lora_alpha": 9}),
-    ("dropout: 0.1", {"lora_dropout": 0.1}),
-    ("lora_target_modules: [q_proj, v_proj]", {"target_modules": ["q_proj", "v_proj"]}),
-    ("lora_target_modules: all-linear", {"target_modules": "all-linear"}),
-    ("adapter_name_or_path: runs/moods-1", {"warm_start": "runs/moods-1"}),
-]
-QUANTIZATION_CASES: list[tuple[str, Fields]] = [
-    ("bnb_4bit_quant_type: fp4", {"type": "fp4"}),
-    ("bnb_4bit_use_double_quant: false", {"double_quantization": False}),
-    ("double_quant: false", {"double_quantization": False}),
-    ("use_double_quant: true", {"double_quantization": True}),
-    ("use_nested_quant: false", {"double_quantization": False}),
-    ("bnb_4bit_compute_dtype: float32", {"compute_dtype": "float32"}),
-    ("bnb_4bit_quant_storage: uint8", {"storage_dtype": "uint8"}),
-    ("bnb_4bit_quant_storage: torch.uint8", {"storage_dtype": "uint8"}),
-    *(
-        (f"{name}: {written}", {field: meant})
-        for name, field in (
-            ("compute_dtype", "compute_dtype"),
-            ("bnb_4bit_compute_dtype", "compute_dtype"),
-            ("storage_dtype", "storage_dtype"),
-            ("bnb_4bit_quant_storage", "storage_dtype"),
-        )
-        for written, meant in (
-            ("bf16", "bfloat16"),
-            ("fp16", "float16"),
-            ("fp32", "float32"),
-            ("half", "float16"),
-            ("float", "float32"),
-            ("torch.bfloat16", "bfloat16"),
-            ("torch.float16", "float16"),
-            ("torch.float32", "float32"),
-        )
-    ),
-    ("storage_dtype: torch.uint8", {"storage_dtype": "uint8"}),
-    ("load_in_8bit: true, llm_int8_threshold: 4.0", INT8 | {"outlier_threshold": 4.0}),
-    ("load_in_8bit: true", INT8),
-    ("load_in_8bit: true, load_in_4bit: false", INT8),
-    ("load_in_4bit: false", INT8),
-    ("load_in_4bit: true", {"type": "nf4"}),
-    ("load_in_4bit: true, load_in_8bit: false", {"type": "nf4"}),
-    ("load_in_8bit: false", {"type": "nf4"}),
-    ("load_in_4bit: true, bnb_4bit_quant_type: fp4", {"type": "fp4"}),
-    ("bnb_4bit_quant_type: fp4, load_in_4bit: true, load_in_8bit: false", {"type": "fp4"}),
-    ("load_in_4bit: true, bnb_4bit_quant_type: nf4", {"type": "nf4"}),
-    (
-        "load_in_4bit: true, bnb_4bit_quant_type: nf4, bnb_4bit_compute_dtype: torch.bfloat16, "
-        "bnb_4bit_use_double_quant: true, bnb_4bit_quant_storage: bf16",
-        {"type": "nf4", "compute_dtype": "bfloat16", "double_quantization": True, "storage_dtype": "bfloat16"},
-    ),
-]
-FLAT = [
-    case
-    for case in QUANTIZATION_CASES
-    if not case[0].startswith(("compute_dtype", "storage_dtype"))  # these are fields of `quantization` alone
-]
-METHOD_CASES: list[tuple[str, str, str, Fields]] = [
-    *((kind, "method", *case) for kind in ("lora", "qlora") for case in LORA_CASES),
-    *(("qlora", "method", written, {"quantization": fields}) for written, fields in FLAT),
-    *(("qlora", "method.quantization", written, {"quantization": fields}) for written, fields in QUANTIZATION_CASES),
-]
-"""Kind, the section that something is written in, what that is, and the method's fields that it gives a value."""
-
-
-def method_text(kind: str, within: str, written: str) -> str:
-    inner = f"quantization: {{{written}}}" if within == "method.quantization" else written
-    return f"method: {{kind: {kind}, {inner}}}\n"
-
-
-def resolved_method(kind: str, fields: Fields) -> Fields:
-    """The whole section with these fields, and all others by default."""
-    return TypeAdapter(Method).validate_python({"kind": kind, **fields}).model_dump()
-
-
-@pytest.mark.parametrize(("kind", "within", "written", "fields"), METHOD_CASES)
-@pytest.mark.parametrize("place", ["file", "override", "mapping"])
-def test_a_methods_name_does_what_it_says(place, kind, within, written, fields, recipe_text, write):
-    overrides = {
-        "file": [],
-        "override": [f"{within}.{key}={value}" for key, value in settings(written)],
-        "mapping": [f"{within}={{{written}}}"],
-    }[place]
-    text = method_text(kind, within, written) if place == "file" else f"method: {{kind: {kind}}}\n"
-    write("moods.yaml", recipe_text.replace("method:\n  kind: lora\n  r: 8\n", text))
-    assert load_recipe("moods.yaml", overrides).method.model_dump() == resolved_method(kind, fields)
-
-
-def test_the_methods_cases_have_every_alias_and_value():
-    said = {
-        ((*within.split("."), key), value) for _, within, written, _ in METHOD_CASES for key, value in settings(written)
-    }
-    assert {path for path in ALIASES if path[0] == "method"} <= {path for path, _ in said}
-    assert {(path, value) for path, table in VALUES.items() for value in table if path[0] == "method"} <= said
 
 
 @pytest.mark.parametrize("name", [one.name for one in dataclass_fields(TrainingArguments)])

@@ -31,6 +31,7 @@ TYPED = [
     ("data.labels.sideways=good", ("data", "labels"), {"up": "good", "down": "bad", "sideways": "good"}),
     ("data.labels={up: bad}", ("data", "labels"), {"up": "bad", "down": "bad"}),
     ("data.labels.0=good", ("data", "labels", "0"), "good"),
+    ("data.corrupt_blocks=quarantine", ("data", "corrupt_blocks"), "quarantine"),
     ("data.split.seed=7", ("data", "split", "seed"), 7),
     ("evaluation.classical=false", ("evaluation", "classical"), False),
 ]

@@ -1,6 +1,6 @@
 """The table of what is possible."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +13,8 @@ from launcher.recipe.schema import alternatives, sections, tags
 from launcher.recipe.strategy import Ddp, DeepSpeed
 from launcher.recipe.table import POSSIBLE, Key, refusal
 from launcher.recipe.training import Training
+
+GROUPED: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
 
 
 def kinds(annotation: object) -> set[str]:
@@ -40,19 +42,21 @@ def test_the_table_has_every_combination_that_a_recipe_can_name():
     assert set(table.METHODS) == methods
     assert set(table.TASKS) == kinds(fields["task"].annotation)
     assert set(table.STRATEGIES) == {strategy.key for strategy in every_strategy()}
+    assert set(table.MODES) == {Training(**each).mode for each in ({}, {"packing": True}, GROUPED)}
     assert set(table.PRECISIONS) == set(get_args(Training.model_fields["precision"].annotation))
-    assert len(POSSIBLE) == 4 * 17 * 3 * 4 * 2
+    assert len(POSSIBLE) == 4 * 17 * 3 * 4 * 2 * 3
 
 
 WHOLE = ("ddp", "zero0", "zero1", "zero2", "zero3")
 OFFLOADED = ("zero1+optimizer", "zero2+optimizer", "zero3+optimizer", "zero3+param", "zero3+optimizer+param")
 
 
-def test_all_is_possible_but_offloading_what_is_not_shared_and_partitioning_int8():
+def test_all_is_possible_but_offloading_what_is_not_shared_partitioning_int8_and_packs_of_classes():
     for key in POSSIBLE:
         offload_of_nothing = key.strategy not in (*WHOLE, *OFFLOADED)
         partitioned_int8 = key.method == "qlora-int8" and key.strategy.startswith("zero3")
-        assert (refusal(key) is None) == (not offload_of_nothing and not partitioned_int8), key
+        packed_classes = (key.task, key.mode) == ("classification", "packed")
+        assert (refusal(key) is None) == (not offload_of_nothing and not partitioned_int8 and not packed_classes), key
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,8 @@ def test_an_unknown_name_is_no_silent_yes():
 
 def test_validate_refuses_every_such_cell_with_its_reason(recipe_text, write, told):
     write("moods.yaml", recipe_text)
-    cells = {(key.method, key.strategy, key.precision): reason for key, reason in POSSIBLE.items() if reason}
+    refused = {key: reason for key, reason in POSSIBLE.items() if reason and key.mode == "padded"}
+    cells = {(key.method, key.strategy, key.precision): reason for key, reason in refused.items()}
     assert len(cells) == (4 * 7 + 4) * 3
     strategies = {strategy.key: strategy for strategy in every_strategy()}
     for (method, strategy, precision), reason in cells.items():

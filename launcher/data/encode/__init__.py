@@ -13,6 +13,7 @@ from launcher.data.fields import MESSAGES
 from launcher.data.messages import read_messages
 from launcher.data.rows import Row
 from launcher.recipe.task import Chat, Instruction, SequenceClassification, Task
+from launcher.recipe.training import LongDocuments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,8 +35,13 @@ __all__ = [
 ]
 
 
-def encode_row(row: Row, task: Task, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Example]:
+def encode_row(
+    row: Row, task: Task, tokenizer: "PreTrainedTokenizerBase", max_length: int, long: LongDocuments = "split"
+) -> list[Example]:
     """A training row as texts of `max_length` tokens at the most: one, or several pieces of a long document.
+
+    Args:
+        long: what happens to a long document of task `text`; rows of other tasks are cut.
 
     Raises:
         InvalidInput: the row does not fit, or task and tokenizer do not go together.
@@ -46,15 +52,19 @@ def encode_row(row: Row, task: Task, tokenizer: "PreTrainedTokenizerBase", max_l
         return [classification_example(row, task, tokenizer, max_length)]
     if isinstance(task, Chat):
         return [chat_example(row, task, tokenizer, max_length)]
-    return text_examples(row, task, tokenizer, max_length)
+    return text_examples(row, task, tokenizer, max_length, long)
 
 
 def encode_rows(
-    rows: Iterable[Row], task: Task, tokenizer: "PreTrainedTokenizerBase", max_length: int
+    rows: Iterable[Row],
+    task: Task,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    long: LongDocuments = "split",
 ) -> Iterator[Example]:
     """Training rows in their order; some may have lost every label to `max_length`."""
     for row in rows:
-        yield from encode_row(row, task, tokenizer, max_length)
+        yield from encode_row(row, task, tokenizer, max_length, long)
 
 
 def encode_question(
