@@ -79,9 +79,10 @@ def make_parser() -> argparse.ArgumentParser:
     preparing = add("prepare", prepare, "tokenise a recipe's training rows once, in parallel, for many runs")
     _recipe_arguments(preparing)
     preparing.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
-    preparing.add_argument(
-        "--shard-size", type=int, metavar="N", help="characters of text a shard (default: 16 million)"
-    )
+    how = preparing.add_mutually_exclusive_group()
+    how.add_argument("--shard-size", type=int, metavar="N", help="characters of text a shard (default: 16 million)")
+    how.add_argument("--verify", action="store_true", help="read again every byte of what is prepared there")
+    how.add_argument("--index", action="store_true", help="index Parquet files of token ids that are there already")
 
     running = add("run", run, "train here, and show base, tuned and classical model side by side")
     _recipe_arguments(running)
@@ -148,11 +149,11 @@ def schema(chosen: argparse.Namespace) -> int:
 
 
 def plan(chosen: argparse.Namespace) -> int:
-    from launcher.plan.plan import plan_lines
+    from launcher.plan.plan import plan_json, plan_lines
     from launcher.plan.preview import preview
 
     made = preview(*_load(chosen)).plan
-    print(json.dumps(dataclasses.asdict(made), indent=1) if chosen.json else "\n".join(plan_lines(made)))
+    print(plan_json(made) if chosen.json else "\n".join(plan_lines(made)))
     return 0
 
 
@@ -170,8 +171,12 @@ def prepare(chosen: argparse.Namespace) -> int:
     from rich.console import Console
 
     from launcher.data.prepared.work import Sizes
-    from launcher.train.prepare_data import prepare_recipe
+    from launcher.train.prepare_data import index_recipe, prepare_recipe, verify_recipe
 
+    if chosen.verify:
+        return verify_recipe(recipe, chosen.to, Console())
+    if chosen.index:
+        return index_recipe(recipe, chosen.to, Console())
     sizes = Sizes() if chosen.shard_size is None else Sizes(chosen.shard_size)
     return prepare_recipe(recipe, profile, chosen.to, sizes, Console())
 

@@ -1,9 +1,14 @@
-"""Where things are in a run directory."""
+"""Where things are in a run directory, and beside it."""
+
+DATASETS = "datasets"
+"""Beside the runs: data sets that were prepared for them, each in a folder named by its digest."""
 
 RECIPE = "recipe.yaml"
 """The resolved recipe."""
 BASE = "base"
 """Folder of a base model that was made for the run."""
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints, each in one of its own."""
 MODEL = "model"
 """Folder of what was trained: an adapter or a whole model, with its tokenizer."""
 BASE_SCORES = "evaluation/base-scores.json"
@@ -18,7 +23,7 @@ def tuned_scores(attempt: int) -> str:
 
 def checkpoint_folder(step: int, attempt: int, nonce: str) -> str:
     """Where an attempt keeps what it had trained after a step; no other attempt writes there."""
-    return f"checkpoints/{step:08d}-{attempt}-{nonce[:8]}"
+    return f"{CHECKPOINTS}/{step:08d}-{attempt}-{nonce[:8]}"
 
 
 def rank_log(attempt: int, rank: int) -> str:

@@ -1,34 +1,35 @@
 """`launcher prepare`: a recipe's training rows, encoded once and kept where every run can read them."""
 
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import progress as bar
 from rich.console import Console
 
 from launcher.cluster.machine import this_machine
 from launcher.cluster.profile import Local
 from launcher.data.dataset import load_dataset
-from launcher.data.encode import whole_text
+from launcher.data.prepared.fingerprint import check_tokenizer
 from launcher.data.prepared.manifest import Manifest
+from launcher.data.prepared.parquet import index_parquet
 from launcher.data.prepared.prepare import Progress, find_prepared, prepare
+from launcher.data.prepared.verify import read_manifest, verify
 from launcher.data.prepared.work import Encoding, Sizes, Work
-from launcher.data.rows import Rows
+from launcher.data.rows import Row, Rows
 from launcher.errors import InvalidInput
 from launcher.model.config import model_config
-from launcher.model.fetch import WHOLE, fetch_model
+from launcher.model.fetch import WHOLE
 from launcher.model.quiet import quiet_libraries
 from launcher.model.tokenizer import check_vocabulary, load_tokenizer
 from launcher.plan.placement import Placement
 from launcher.recipe.model import Scratch
 from launcher.recipe.recipe import Recipe
+from launcher.storage.leftovers import sweep_scratch
 from launcher.storage.store import Store
-from launcher.train.console import PLAIN_INTERVAL_S, RunConsole
+from launcher.train.bar import progress_bar
+from launcher.train.console import RunConsole
 from launcher.train.interrupts import interrupts
+from launcher.train.prepare import base_folder
 from launcher.train.ray_local import local_ray
 
 if TYPE_CHECKING:
@@ -45,20 +46,16 @@ def prepare_recipe(recipe: Recipe, profile: Local, url: str, sizes: Sizes, conso
     Raises:
         LauncherError: the input is wrong, the folder holds another data set, or a task failed.
     """
-    if url.startswith("memory:"):
-        raise InvalidInput(f"--to: {url} ends with the process; give a path or a bucket")
     if sizes.shard < 1:
         raise InvalidInput(f"--shard-size: {sizes.shard} is too small; give 1 or more")
-    store = Store.open(url)
-    store.check_writable()
+    store = _writable(url)
     tasks = profile.workers or this_machine().cores
     with RunConsole(console) as screen, interrupts():
         screen.wait("reading the rows")
-        rows = load_dataset(recipe).train
-        assert isinstance(rows, Rows)
-        quiet_libraries("cpu")
+        rows = _rows(recipe)
         with _tokenizer(recipe, rows) as tokenizer:
-            work = Work.of(rows, Encoding(recipe.task, tokenizer, recipe.training.max_length, sizes))
+            length, long = recipe.training.max_length, recipe.long_documents
+            work = Work.of(rows, Encoding(recipe.task, tokenizer, length, sizes, long))
         manifest = find_prepared(work, store)
         if manifest is not None:
             screen.line(f"already prepared in {store.location}")
@@ -66,10 +63,58 @@ def prepare_recipe(recipe: Recipe, profile: Local, url: str, sizes: Sizes, conso
             screen.wait("starting Ray")
             with local_ray(Placement(tasks, "cpu", 1)):
                 screen.line(f"encoding  {len(rows):,} rows in {tasks} tasks")
-                with _shown(console) as show:
+                with progress_bar(console) as bar:
+
+                    def show(now: Progress) -> None:
+                        bar(now.rows, now.all_rows, f"{now.documents:,} documents, {now.tokens:,} tokens")
+
                     manifest = prepare(work, store, tasks, show)
-        screen.line("\n".join(summary(manifest)))
-        screen.line(f"data set  {store.location}")
+        _tell(screen, manifest, store)
+    return 0
+
+
+def index_recipe(recipe: Recipe, url: str, console: Console) -> int:
+    """Index a folder of Parquet files of token ids for a recipe's task and tokenizer; returns the exit code.
+
+    Raises:
+        LauncherError: the files do not fit, the folder holds another data set, or the store failed.
+    """
+    store = _writable(url)
+    with RunConsole(console) as screen, interrupts():
+        screen.wait("loading the tokenizer")
+        with _tokenizer(recipe, _read_by_tokenizer(recipe)) as tokenizer:
+            screen.line(f"indexing  Parquet files in {store.location}")
+            with progress_bar(console) as bar:
+
+                def show(done: int, total: int) -> None:
+                    bar(done, total, f"{done:,} of {total:,} files")
+
+                manifest = index_parquet(store, recipe.task, tokenizer, show)
+        _tell(screen, manifest, store)
+    return 0
+
+
+def verify_recipe(recipe: Recipe, url: str, console: Console) -> int:
+    """Read all that is prepared in a folder again, and see that it is this recipe's tokenizer's; returns the exit code.
+
+    Raises:
+        LauncherError: what differs first, or the store failed.
+    """
+    store = _lasting(url)
+    with RunConsole(console) as screen, interrupts():
+        found = read_manifest(store)
+        screen.wait("loading the tokenizer")
+        with _tokenizer(recipe, _read_by_tokenizer(recipe)) as tokenizer:
+            check_tokenizer(found, tokenizer, store.location)
+        screen.line(f"verifying {store.location}")
+        with progress_bar(console) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar(done, total, f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
+
+            manifest = verify(store, show=show)
+        screen.line("every byte is as the manifest says")
+        _tell(screen, manifest, store)
     return 0
 
 
@@ -89,51 +134,48 @@ def summary(manifest: Manifest) -> list[str]:
     return lines
 
 
-@contextmanager
-def _tokenizer(recipe: Recipe, rows: Rows) -> Iterator["PreTrainedTokenizerBase"]:
-    """The tokenizer that a run of this recipe has."""
-    config = model_config(recipe.model)
-    with tempfile.TemporaryDirectory(prefix="ll-base-") as scratch:
-        folder = Path(scratch)
-        if isinstance(recipe.model, Scratch):
-            from launcher.model.scratch import make_scratch_model
+def _tell(screen: RunConsole, manifest: Manifest, store: Store) -> None:
+    screen.line("\n".join(summary(manifest)))
+    screen.line(f"data set  {store.location}")
 
-            make_scratch_model(recipe.model, folder, (whole_text(row, recipe.task) for row in rows))
-        else:
-            folder = fetch_model(recipe.model, WITHOUT_WEIGHTS)
+
+def _lasting(url: str) -> Store:
+    if url.startswith("memory:"):
+        raise InvalidInput(f"--to: {url} ends with the process; give a path or a bucket")
+    return Store.open(url)
+
+
+def _writable(url: str) -> Store:
+    store = _lasting(url)
+    store.check_writable()
+    sweep_scratch()
+    return store
+
+
+def _rows(recipe: Recipe) -> Rows:
+    """The rows of the one source that a data set is made of."""
+    sources = load_dataset(recipe).sources
+    if len(sources) > 1:
+        raise InvalidInput(
+            "data.train: each source of a mixture is a data set of its own; name one of them as data.train and prepare "
+            "it by itself"
+        )
+    if sources[0].rows is None:
+        raise InvalidInput("data.train: is prepared already; see it verified with --verify, or give a source of rows")
+    return sources[0].rows
+
+
+def _read_by_tokenizer(recipe: Recipe) -> Sequence[Row]:
+    """Rows that the tokenizer is trained on, where it is made for this recipe."""
+    return load_dataset(recipe).train if isinstance(recipe.model, Scratch) else ()
+
+
+@contextmanager
+def _tokenizer(recipe: Recipe, rows: Sequence[Row]) -> Iterator["PreTrainedTokenizerBase"]:
+    """The tokenizer that a run of this recipe has."""
+    quiet_libraries("cpu")
+    config = model_config(recipe.model)
+    with base_folder(recipe, rows, WITHOUT_WEIGHTS) as folder:
         tokenizer = load_tokenizer(folder, recipe.model)
         check_vocabulary(tokenizer, config["vocab_size"], recipe.model)
         yield tokenizer
-
-
-@contextmanager
-def _shown(console: Console) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar, or now and then a plain line where there is no terminal."""
-    if not console.is_terminal:
-        yield _plain(console)
-        return
-    columns = (
-        bar.BarColumn(),
-        bar.TaskProgressColumn(),
-        bar.TextColumn("{task.description}"),
-        bar.TimeRemainingColumn(),
-    )
-    with bar.Progress(*columns, console=console, transient=True) as live:
-        task = live.add_task("", total=None)
-        yield lambda now: live.update(task, total=now.all_rows, completed=now.rows, description=_line(now))
-
-
-def _plain(console: Console) -> Callable[[Progress], None]:
-    printed = float("-inf")
-
-    def show(now: Progress) -> None:
-        nonlocal printed
-        if time.monotonic() - printed >= PLAIN_INTERVAL_S:
-            printed = time.monotonic()
-            console.print(f"{now.rows / now.all_rows:.0%}  {_line(now)}", highlight=False)
-
-    return show
-
-
-def _line(now: Progress) -> str:
-    return f"{now.documents:,} documents, {now.tokens:,} tokens"

@@ -6,7 +6,7 @@ from typing import Literal
 import xxhash
 
 from launcher.data.prepared.block import SCHEMA
-from launcher.data.prepared.manifest import MANIFEST, VERSION, Manifest, Shard, Totals
+from launcher.data.prepared.manifest import MANIFEST, VERSION, Footer, Manifest, Shard, Totals
 from launcher.data.prepared.shards import Receipt, index_bytes
 from launcher.errors import InvalidInput
 from launcher.storage.store import AlreadyExists, Store
@@ -21,6 +21,7 @@ def finish(
     made_of: str,
     max_length: int,
     tokenizer: str,
+    footers: Sequence[Footer] = (),
 ) -> Manifest:
     """Store the index of all shards, and the manifest last; what these arguments are, `Manifest` says.
 
@@ -46,6 +47,7 @@ def finish(
         ),
         shards=[receipt.shard for receipt in receipts],
         index=listed,
+        footers=list(footers),
     )
     store_once(store, listed.name, index)
     store_once(store, MANIFEST, manifest.to_json())
@@ -64,5 +66,5 @@ def store_once(store: Store, name: str, data: bytes) -> None:
         if store.read(name) != data:
             raise InvalidInput(
                 f"{store.location}/{name} is there with other bytes, damaged or of another launcher; "
-                "give another folder, or remove this one"
+                "give another folder, or remove that file"
             ) from None

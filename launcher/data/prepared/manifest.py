@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 from pydantic import TypeAdapter, ValidationError
 
 from launcher.errors import InvalidInput
@@ -41,6 +42,14 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Footer:
+    """The end of a Parquet file, with which it is read: its bytes and their checksum in hexadecimal."""
+
+    length: int
+    xxh3_64: str
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over all shards."""
 
@@ -55,7 +64,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`to_json` is the file byte for byte, and `digest` names the data set."""
+    """`to_json` is the file byte for byte, with a checksum of what it tells; `digest` names the data set."""
 
     version: Literal[1]
     format: Literal["arrow", "parquet"]
@@ -72,9 +81,13 @@ class Manifest:
     totals: Totals
     shards: Sequence[Shard]
     index: Shard
+    footers: Sequence[Footer] = field(default_factory=list)
+    """Of each shard, where these are Parquet files."""
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), indent=1).encode()
+        told = asdict(self)
+        checksum = xxhash.xxh3_128_hexdigest(json.dumps(told).encode())
+        return json.dumps({**told, "xxh3_128": checksum}, indent=1).encode()
 
     @classmethod
     def from_json(cls, data: bytes, place: str) -> "Manifest":
@@ -92,7 +105,9 @@ class Manifest:
         else:
             if manifest.to_json() == data:
                 return manifest
-            reason = "it is not as it was written"
+            written = json.loads(data).get("xxh3_128", "none")
+            own = json.loads(manifest.to_json())["xxh3_128"]
+            reason = f"it is not as it was written: its checksum is {written!r}, and its content's {own!r}"
         raise InvalidInput(f"{place} is damaged, or of another launcher ({reason}); prepare the data anew elsewhere")
 
     @property
@@ -110,10 +125,10 @@ class BlockIndex:
     Document `i` of block `b` has the number `starts[b] + i` in the data set.
     """
 
-    def __init__(self, source: Path | bytes) -> None:
+    def __init__(self, source: Path | bytes | bytearray) -> None:
         """Raises InvalidInput where the source is no index."""
         try:
-            file = pa.memory_map(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
+            file = pa.memory_map(str(source)) if isinstance(source, Path) else pa.BufferReader(pa.py_buffer(source))
             reader = pa.ipc.open_file(file)
             if reader.schema != INDEX_SCHEMA or reader.num_record_batches != 1:
                 raise pa.ArrowInvalid("it has other columns")

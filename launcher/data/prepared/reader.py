@@ -1,27 +1,27 @@
 """Reading the blocks of a prepared data set: verified, from any store, ahead of whoever uses them."""
 
-import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Self
 
 import xxhash
 
-from launcher.data.prepared.block import BlockData, decode_block
+from launcher.data.prepared.block import BlockData
 from launcher.data.prepared.cache import BlockCache
+from launcher.data.prepared.decoders import DECODERS, Span, Undecodable
+from launcher.data.prepared.fetch import CannotRead, Closed, fetch, fetchers, once, refusals
 from launcher.data.prepared.manifest import BlockIndex, Manifest
 from launcher.errors import LauncherError
-from launcher.storage.client import single_try
 from launcher.storage.ranges import read_range
-from launcher.storage.retry import Damaged, Retry, one_line
+from launcher.storage.retry import Retry, one_line
 from launcher.storage.store import Store
+
+__all__ = ["BlockReader", "CannotRead", "Closed", "CorruptBlock"]
 
 THREADS = 8
 """Blocks that are fetched at once."""
-SAME_ANSWERS = 3
-"""The same wrong bytes so often are what the store holds; damage on the way differs each time."""
 
 
 class CorruptBlock(LauncherError):
@@ -34,14 +34,6 @@ class CorruptBlock(LauncherError):
 
     def __str__(self) -> str:
         return self._told
-
-
-class CannotRead(LauncherError, OSError):
-    """A store refuses a block, in a way that will not pass."""
-
-
-class Closed(LauncherError):
-    """The reader was closed in the middle of a fetch."""
 
 
 class BlockReader:
@@ -63,14 +55,14 @@ class BlockReader:
             store: The folder of the manifest.
             cache: Where blocks are kept; none is needed for data on a local disk.
         """
-        self._store = single_try(store)
+        self._store = once(store)
         self._manifest = manifest
         self._index = index
         self._cache = cache
         self._folder = manifest.digest[:32]
-        self._closed = threading.Event()
-        self._retry = replace(retry or Retry(), sleep=self._pause)
-        self._pool = ThreadPoolExecutor(threads, "read-block")
+        self._decode = DECODERS[manifest.format](manifest, index, self._bytes)
+        self._open = ExitStack()
+        self._pool, self._retry = self._open.enter_context(fetchers(threads, retry or Retry()))
 
     def __enter__(self) -> Self:
         return self
@@ -80,8 +72,7 @@ class BlockReader:
 
     def close(self) -> None:
         """End retries at once; requests under way end by themselves, and nobody waits for them."""
-        self._closed.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._open.close()
 
     def ahead(self, blocks: Iterable[int], window: int) -> Iterator[tuple[int, Future[BlockData]]]:
         """The blocks in the order that is asked for, with `window` of them fetched ahead of each.
@@ -108,54 +99,48 @@ class BlockReader:
             StoreFailed: the store failed until the deadline.
             CannotRead: the store refuses, or the shard is not there.
         """
-        try:
-            data = self._cached(block)
-        except LauncherError:
-            raise
-        except Exception as error:  # every store's client has errors of its own
-            mend = "see that the shard is there and may be read"
-            raise CannotRead(f"{self._place(block)} cannot be read: {one_line(error)}; {mend}") from error
-        try:
-            decoded = decode_block(data)
-        except ValueError as error:
-            raise CorruptBlock(block, self._place(block), one_line(error)) from error
+        index = self._index
+        columns = (index.shard, index.offset, index.length, index.checksum)
+        span = Span(f"block {block}", *(int(column[block]) for column in columns))
+        place = self._place(span)
+        with refusals(place, "see that the shard is there and may be read"):
+            try:
+                decoded = self._decode(block, self._bytes(span))
+            except Undecodable as error:
+                raise CorruptBlock(block, place, one_line(error)) from error
+            except _Corrupt as corrupt:
+                raise CorruptBlock(block, *corrupt.args) from None
         found = len(decoded.starts) - 1, len(decoded.input_ids)
-        told = int(self._index.rows[block]), int(self._index.tokens[block])
+        told = int(index.rows[block]), int(index.tokens[block])
         if found != told:
             reason = "{} documents of {} tokens are there, {} of {} in the index".format(*found, *told)
-            raise CorruptBlock(block, self._place(block), reason)
+            raise CorruptBlock(block, place, reason)
         return decoded
 
-    def _cached(self, block: int) -> bytes:
+    def _bytes(self, span: Span) -> bytes:
+        """From the cache, or else from the store."""
         if self._cache is None:
-            return self._fetch(block)
-        key = f"{self._folder}/{block:08d}"
-        return self._cache.fetch(key, int(self._index.checksum[block]), lambda: self._fetch(block))
+            return self._fetch(span)
+        key = f"{self._folder}/{span.shard:06d}-{span.offset}"
+        return self._cache.fetch(key, span.checksum, lambda: self._fetch(span))
 
-    def _fetch(self, block: int) -> bytes:
-        index, name = self._index, self._shard(block)
-        offset, length, checksum = (int(column[block]) for column in (index.offset, index.length, index.checksum))
-        answers: Counter[tuple[int, int]] = Counter()
+    def _fetch(self, span: Span) -> bytes:
+        place, name = self._place(span), self._manifest.shards[span.shard].name
 
-        def attempt(timeout: float) -> bytes:
-            data = read_range(self._store, name, offset, length, timeout)
-            answer = len(data), xxhash.xxh3_64_intdigest(data)
-            if answer == (length, checksum):
-                return data
-            reason = f"{len(data)} of {length} bytes came" if len(data) < length else "its checksum differs"
-            answers[answer] += 1
-            if answers[answer] == SAME_ANSWERS:
-                raise CorruptBlock(block, self._place(block), reason)
-            raise Damaged(reason)
+        def ask(timeout: float) -> bytes:
+            return read_range(self._store, name, span.offset, span.length, timeout)
 
-        return self._retry.call(self._place(block), attempt)
+        def wrong(data: bytes) -> str | None:
+            if len(data) < span.length:
+                return f"{len(data)} of {span.length} bytes came"
+            return None if xxhash.xxh3_64_intdigest(data) == span.checksum else "its checksum differs"
 
-    def _shard(self, block: int) -> str:
-        return self._manifest.shards[int(self._index.shard[block])].name
+        return fetch(self._retry, place, ask, wrong, lambda reason: _Corrupt(place, reason))
 
-    def _place(self, block: int) -> str:
-        return f"{self._store.location}/{self._shard(block)}, block {block} at offset {self._index.offset[block]}"
+    def _place(self, span: Span) -> str:
+        name = self._manifest.shards[span.shard].name
+        return f"{self._store.location}/{name}, {span.what} at offset {span.offset}"
 
-    def _pause(self, seconds: float) -> None:
-        if self._closed.wait(seconds):
-            raise Closed("the reader of blocks is closed")
+
+class _Corrupt(Exception):
+    """Place and reason, for whatever block needs these bytes."""

@@ -16,6 +16,8 @@ from launcher.data.prepared.manifest import INDEX_SCHEMA, Shard
 
 NUMBER_BYTES = 4
 """Of a token or label."""
+CHECKSUM_BYTES = 16
+"""In front of a receipt: its xxh3_128."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,23 @@ class Receipt:
         return int(self.blocks["tokens"].to_numpy().sum())
 
     def to_bytes(self) -> bytes:
+        """An Arrow file, behind its own checksum."""
         told = {"shard": asdict(self.shard), "masked": self.masked, "truncated": self.truncated}
-        return _file([self.blocks], INDEX_SCHEMA.with_metadata({"receipt": json.dumps(told)}))
+        data = _file([self.blocks], INDEX_SCHEMA.with_metadata({"receipt": json.dumps(told)}))
+        return xxhash.xxh3_128_digest(data) + data
+
+    @classmethod
+    def find(cls, data: bytes, name: str) -> "Receipt | None":
+        """What `to_bytes` wrote of the shard of this name; None where the bytes are damaged, or of another shard."""
+        if xxhash.xxh3_128_digest(data[CHECKSUM_BYTES:]) != data[:CHECKSUM_BYTES]:
+            return None
+        receipt = cls.from_bytes(data)
+        return receipt if receipt.shard.name == name else None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Receipt":
-        reader = pa.ipc.open_file(data)
+        """The very bytes of `to_bytes`."""
+        reader = pa.ipc.open_file(pa.py_buffer(data)[CHECKSUM_BYTES:])
         told = json.loads(reader.schema.metadata[b"receipt"])
         blocks = reader.get_batch(0).replace_schema_metadata(None)
         return cls(Shard(**told["shard"]), blocks, told["masked"], told["truncated"])

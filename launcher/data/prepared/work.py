@@ -11,11 +11,14 @@ from launcher.data.prepared.manifest import VERSION
 from launcher.data.prepared.shards import BlockSize
 from launcher.data.rows import Row, Rows
 from launcher.recipe.task import Task
+from launcher.recipe.training import LongDocuments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+SHARDS = "shards"
+"""Folder of shards and receipts."""
 SHARD = ".arrow"
 RECEIPT = ".receipt"
 """Of a shard: it is there once the shard is."""
@@ -38,6 +41,8 @@ class Encoding:
     tokenizer: "PreTrainedTokenizerBase"
     max_length: int
     sizes: Sizes = field(default_factory=Sizes)
+    long: LongDocuments = "split"
+    """What happens to a long document of task `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Work:
             "tokenizer": tokenizer,
             "task": encoding.task.model_dump(mode="json"),
             "max_length": encoding.max_length,
+            "long": encoding.long,
             "sizes": asdict(encoding.sizes),
             "labels": rows.labels,
         }
@@ -68,7 +74,7 @@ class Work:
 
     def stem(self, number: int) -> str:
         """Name of a shard and its receipt, but for the ending; that of another data set differs, and is left alone."""
-        return f"shards/{self.made_of[:16]}-{number:05}"
+        return f"{SHARDS}/{self.made_of[:16]}-{number:05}"
 
 
 def pieces(rows: Iterable[Row], characters: int) -> Iterator[list[Row]]:

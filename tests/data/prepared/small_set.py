@@ -8,7 +8,7 @@ import pyarrow as pa
 import xxhash
 
 from launcher.data.prepared.block import SCHEMA, BlockData
-from launcher.data.prepared.manifest import INDEX_SCHEMA, BlockIndex, Manifest, Shard, Totals
+from launcher.data.prepared.manifest import INDEX_SCHEMA, MANIFEST, BlockIndex, Manifest, Shard, Totals
 from launcher.storage.store import Store
 
 Documents = list[list[int]]
@@ -25,7 +25,7 @@ class SmallSet:
 
     @classmethod
     def write(cls, store: Store, *, shards: int = 3, blocks: int = 8, seed: int = 0) -> Self:
-        """Write shards of so many blocks each; an index and a manifest are made, and not stored."""
+        """Write shards of so many blocks each, index and manifest."""
         random = np.random.default_rng(seed)
         documents = [
             [random.integers(0, 32_000, size).tolist() for size in random.integers(1, 200, random.integers(1, 40))]
@@ -66,6 +66,8 @@ class SmallSet:
             shards=listed,
             index=Shard("index.arrow", len(index), xxhash.xxh3_128_hexdigest(index)),
         )
+        store.write(manifest.index.name, index)
+        store.write(MANIFEST, manifest.to_json())
         return cls(store, manifest, BlockIndex(index), documents)
 
     def damage(self, block: int) -> None:

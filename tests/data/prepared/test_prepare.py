@@ -1,6 +1,8 @@
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from launcher.data.dataset import load_dataset
 from launcher.data.encode import encode_rows
 from launcher.data.prepared.manifest import MANIFEST
-from launcher.data.prepared.prepare import Progress, find_prepared, prepare
+from launcher.data.prepared.prepare import Progress, find_prepared, prepare, prepare_here
 from launcher.data.prepared.shards import BlockSize
 from launcher.data.prepared.verify import read_index, verify
 from launcher.data.prepared.work import RECEIPT, SHARD, Encoding, Sizes, Work, pieces
@@ -23,6 +25,7 @@ from launcher.plan.placement import Placement
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.task import Chat, Instruction, SequenceClassification, Task, Text
+from launcher.storage.local import TEMPORARY
 from launcher.storage.store import Store
 from launcher.train.ray_local import local_ray
 
@@ -103,6 +106,63 @@ def test_every_document_is_there_in_order_and_the_number_of_tasks_changes_no_byt
     assert one.totals.tokens == sum(len(example.input_ids) for example in examples)
     assert max(read_index(stores[0], one).rows) == SIZES.block.documents
     assert told[-1] == Progress(len(news.rows), len(news.rows), one.totals.documents, one.totals.tokens)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_without_ray_the_same_bytes_are_made_and_what_tasks_began_is_finished(tmp_path: Path, news: Work) -> None:
+    told: list[Progress] = []
+    whole, here, mixed = (Store.open(str(tmp_path / name)) for name in ("whole", "here", "mixed"))
+    prepare(news, whole, 3, silent)
+    made = prepare_here(news, here, told.append)
+    assert content(tmp_path / "here") == content(tmp_path / "whole")
+    assert told[-1] == Progress(len(news.rows), len(news.rows), made.totals.documents, made.totals.tokens)
+    assert [now.rows for now in told] == sorted(now.rows for now in told)
+    prepare(news, mixed, 2, silent)
+    for name in (MANIFEST, news.stem(3) + SHARD, news.stem(3) + RECEIPT):
+        mixed.remove(name)
+    prepare_here(news, mixed, silent)
+    assert content(tmp_path / "mixed") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: data[:40] + b"?" + data[41:], lambda data: b""]
+)
+def test_a_damaged_receipt_is_made_anew_with_the_same_bytes(
+    tmp_path: Path, news: Work, damage: Callable[[bytes], bytes]
+) -> None:
+    store = Store.open(str(tmp_path))
+    made = prepare_here(news, store, silent)
+    whole = content(tmp_path)
+    shard = tmp_path / (news.stem(1) + SHARD)
+    written = shard.stat().st_mtime_ns
+    store.write(news.stem(1) + RECEIPT, damage(whole[news.stem(1) + RECEIPT]))
+    store.write(news.stem(2) + RECEIPT, whole[news.stem(3) + RECEIPT])
+    store.remove(MANIFEST)
+    assert prepare_here(news, store, silent) == made
+    assert content(tmp_path) == whole
+    assert shard.stat().st_mtime_ns == written
+
+
+def test_a_damaged_receipt_of_a_damaged_shard_is_told_by_the_shard(tmp_path: Path, news: Work) -> None:
+    store = Store.open(str(tmp_path))
+    prepare_here(news, store, silent)
+    store.write(news.stem(1) + RECEIPT, b"")
+    store.write(news.stem(1) + SHARD, store.read(news.stem(1) + SHARD)[:-1])
+    store.remove(MANIFEST)
+    told = rf"{news.stem(1)}{SHARD} is there with other bytes, [^\n]+; give another folder, or remove that file$"
+    with pytest.raises(InvalidInput, match=told):
+        prepare_here(news, store, silent)
+
+
+def test_what_a_killed_preparation_left_half_written_is_removed(tmp_path: Path, news: Work) -> None:
+    old, young = (tmp_path / "shards" / f"{TEMPORARY}{uuid4().hex}" for _ in range(2))
+    old.parent.mkdir()
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    prepare_here(news, Store.open(str(tmp_path)), silent)
+    assert not old.exists()
+    assert young.exists()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -64,6 +64,20 @@ def test_a_receipt_is_read_as_it_was_written(examples: list[Example], size: Bloc
     read = Receipt.from_bytes(receipt.to_bytes())
     assert read == receipt
     assert read.to_bytes() == receipt.to_bytes()
+    assert Receipt.find(receipt.to_bytes(), "shards/a.arrow") == receipt
+    assert Receipt.find(receipt.to_bytes(), "shards/b.arrow") is None
+
+
+@given(st.integers(0, 10**6), st.integers(0, 7), st.booleans())
+@settings(deadline=None)
+def test_a_receipt_with_a_flipped_bit_or_cut_is_none(place: int, bit: int, cut: bool) -> None:
+    data = bytearray(write_shard("a", 0, [Example([1, 2], [IGNORED, 2], truncated=False)], BlockSize())[1].to_bytes())
+    place %= len(data)
+    if cut:
+        del data[place:]
+    else:
+        data[place] ^= 1 << bit
+    assert Receipt.find(bytes(data), "a") is None
 
 
 def test_a_block_ends_with_the_document_that_reaches_either_limit() -> None:
