@@ -1,12 +1,13 @@
 """Packs made of documents, and documents of every awkward length."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from launcher.data.batch import collate
+from launcher.data.batch import Batch, collate_rows
 from launcher.data.encode import IGNORED, Example
 from launcher.data.stream.gather import Gathered
 
@@ -26,6 +27,15 @@ def gathered(packs: Sequence[Sequence[Example]]) -> Gathered:
         bounds=bounds,
         packs=bounds[sizes],
     )
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> Batch:
+    """A padded micro-batch of these rows."""
+    rows = gathered([[example] for example in examples])
+    if len(examples[0].labels) == 1:
+        classes = np.array([example.labels[0] for example in examples], np.int32)
+        rows = replace(rows, labels=classes, label_per_document=True)
+    return collate_rows(rows, pad_id)
 
 
 def documents(packs: Sequence[Sequence[int]] = PACKS, vocabulary: int = 97) -> list[list[Example]]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from launcher.recipe.section import Section
 
@@ -17,3 +17,7 @@ class Local(Section):
     """`auto` takes the GPUs where there are any."""
     storage: str = "runs"
     """A path or fsspec URL under which run directories live."""
+    cache_folder: str = "~/.cache/llama-launcher"
+    """Where a node keeps what it reads from object stores."""
+    cache_gib: PositiveFloat = 50.0
+    """GiB that training data may take there."""

@@ -1,11 +1,13 @@
-"""Examples to padded tensors."""
+"""Padded tensors: one document a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from launcher.data.encode import IGNORED, Example
+from launcher.data.encode.example import IGNORED
+from launcher.data.stream.gather import Gathered, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,10 @@ class Batch:
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     labels: torch.Tensor
+    tokens: int
+    """Padding left out."""
+    label_tokens: int
+    """Labels that the loss counts."""
 
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
@@ -23,9 +29,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        return Batch(
-            *(tensor.to(device, non_blocking=True) for tensor in (self.input_ids, self.attention_mask, self.labels))
+        ids, mask, labels = (
+            tensor.to(device, non_blocking=True) for tensor in (self.input_ids, self.attention_mask, self.labels)
         )
+        return Batch(ids, mask, labels, self.tokens, self.label_tokens)
 
 
 def pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
@@ -34,18 +41,20 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
 
 
-def collate(examples: Sequence[Example], pad_id: int) -> Batch:
-    """A micro-batch padded to its longest row."""
-    labels = [example.labels for example in examples]
-    classification = len(labels[0]) == 1
+def collate_rows(gathered: Gathered, pad_id: int) -> Batch:
+    """A micro-batch of packs that hold a document each, padded to the longest."""
+    labels = gathered.labels if gathered.label_per_document else padded(gathered.labels, gathered.packs, IGNORED)
     return Batch(
-        input_ids=pad([example.input_ids for example in examples], pad_id),
-        attention_mask=pad([[1] * len(example.input_ids) for example in examples], 0),
-        labels=torch.tensor([label[0] for label in labels]) if classification else pad(labels, IGNORED),
+        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id)).long(),
+        attention_mask=torch.from_numpy(padded(np.ones_like(gathered.input_ids), gathered.packs, 0)).long(),
+        labels=torch.from_numpy(labels).long(),
+        tokens=len(gathered.input_ids),
+        label_tokens=int(np.count_nonzero(labels != IGNORED)),
     )
 
 
-def weightless(example: Example, pad_id: int) -> Batch:
+def weightless_row(pad_id: int, *, label_per_document: bool) -> Batch:
     """A micro-batch that adds nothing to the loss, for a rank whose share is used up while others still compute."""
-    empty = Example(example.input_ids[:2], [IGNORED] * min(len(example.labels), 2), truncated=False)
-    return collate([empty], pad_id)
+    ids = torch.full((1, 2), pad_id)
+    labels = torch.full((1,) if label_per_document else (1, 2), IGNORED)
+    return Batch(ids, torch.ones_like(ids), labels, tokens=0, label_tokens=0)

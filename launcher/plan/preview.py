@@ -6,11 +6,13 @@ from typing import Any
 from launcher.cluster.machine import this_machine
 from launcher.cluster.profile import Local
 from launcher.data.dataset import Dataset, load_dataset
+from launcher.data.prepared.verify import read_manifest
 from launcher.errors import InvalidInput
 from launcher.model.config import model_config
 from launcher.plan.placement import place
 from launcher.plan.plan import Plan, make_plan
 from launcher.recipe.recipe import Recipe
+from launcher.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +37,5 @@ def preview(recipe: Recipe, profile: Local) -> Preview:
         raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
     config = model_config(recipe.model)
     dataset = load_dataset(recipe)
-    return Preview(make_plan(recipe, placement, dataset, config), dataset, config)
+    prepared = [read_manifest(Store.open(each.prepared)).totals for each in dataset.sources if each.prepared]
+    return Preview(make_plan(recipe, placement, dataset, config, prepared), dataset, config)

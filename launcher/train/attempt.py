@@ -15,7 +15,7 @@ from launcher.recipe.strategy import DeepSpeed
 from launcher.train.console import RunConsole
 from launcher.train.desk import Desk, Message, RankFailure
 from launcher.train.failure import first_cause
-from launcher.train.job import EncodedData, Job
+from launcher.train.job import Job, JudgedData
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -24,7 +24,7 @@ POLL_S = 0.2
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
-def run_attempt(job: Job, data: EncodedData, scratch: Path, console: RunConsole) -> None:
+def run_attempt(job: Job, data: JudgedData, scratch: Path, console: RunConsole) -> None:
     """Train to the end in the Ray cluster at hand; returns after the commit.
 
     Ray's retries are off: what comes after a failure is for the caller to decide.

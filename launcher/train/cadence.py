@@ -3,44 +3,56 @@
 import math
 from dataclasses import dataclass
 
-from launcher.plan.batch import BatchPlan
 from launcher.recipe.training import Strategy, Training, in_steps
 
 EVERY = 500
 """Steps between two evaluations or checkpoints where a recipe does not say, as in Hugging Face's Trainer."""
 
 
-def due(strategy: Strategy, every: float, step: int, plan: BatchPlan) -> bool:
-    """Whether it is time after optimiser step `step`, counted from 1. The last step is always a time.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The time between two steps."""
+
+    step: int
+    """Steps that have run."""
+    steps: int
+    """Steps that are expected in all."""
+    last: bool
+    """No step follows."""
+    epoch_ended: bool
+    """The step that has just run took the last document of an epoch."""
+
+
+def due(strategy: Strategy, every: float, now: Moment) -> bool:
+    """Whether it is time for something. The end is always a time.
 
     Args:
-        strategy: `epoch` is the step that takes the last row of an epoch.
         every: Steps, or a share of all steps where it is less than 1; 0 is the last step only.
     """
     if strategy == "no":
         return False
-    if step == plan.steps:
+    if now.last:
         return True
     if strategy == "epoch":
-        return step * plan.global_batch // plan.rows > (step - 1) * plan.global_batch // plan.rows
-    return every != 0 and step % in_steps(every, plan.steps) == 0
+        return now.epoch_ended
+    return every != 0 and now.step % in_steps(every, now.steps) == 0
 
 
-def log_due(training: Training, step: int, plan: BatchPlan) -> bool:
-    """Whether the metrics of `step` are written down."""
-    first = step == 1 and training.logging_first_step
-    return first or due(training.logging_strategy, training.logging_steps or 1, step, plan)
+def log_due(training: Training, now: Moment) -> bool:
+    """Whether the metrics of the latest step are written down."""
+    first = now.step == 1 and training.logging_first_step
+    return first or due(training.logging_strategy, training.logging_steps or 1, now)
 
 
-def evaluation_due(training: Training, step: int, plan: BatchPlan) -> bool:
-    """Whether the validation rows are scored after `step`."""
-    return due(training.eval_strategy, training.eval_steps or training.logging_steps or EVERY, step, plan)
+def evaluation_due(training: Training, now: Moment) -> bool:
+    """Whether the validation rows are scored."""
+    return due(training.eval_strategy, training.eval_steps or training.logging_steps or EVERY, now)
 
 
-def save_due(training: Training, step: int, plan: BatchPlan) -> bool:
-    """Whether a checkpoint is committed after `step`."""
+def save_due(training: Training, now: Moment) -> bool:
+    """Whether a checkpoint is committed."""
     every = EVERY if training.save_steps is None else training.save_steps
-    return due(training.save_strategy, every, step, plan)
+    return due(training.save_strategy, every, now)
 
 
 @dataclass(slots=True)

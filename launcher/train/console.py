@@ -56,14 +56,13 @@ class RunConsole:
         elif isinstance(message, Note):
             self.line(message.text)
         elif isinstance(message, Progress):
-            self._progress(message.record, message.steps)
+            self._progress(message)
 
-    def _progress(self, record: StepRecord, steps: int) -> None:
-        text = progress_line(record, steps)
-        last = record.step == steps
-        if self._console.is_terminal and not last:
+    def _progress(self, message: Progress) -> None:
+        text = progress_line(message.record, message.steps)
+        if self._console.is_terminal and not message.last:
             self._update_live(text)
-        elif last or time.monotonic() - self._printed >= PLAIN_INTERVAL_S:
+        elif message.last or time.monotonic() - self._printed >= PLAIN_INTERVAL_S:
             self._printed = time.monotonic()
             self.line(text)
 
@@ -80,7 +79,8 @@ class RunConsole:
 
 
 def progress_line(record: StepRecord, steps: int) -> str:
-    """One step in under 80 columns."""
+    """One step in under 80 columns; a run on packs may take a few more steps than were expected."""
+    steps = max(steps, record.step)
     minutes, seconds = divmod(round(record.seconds_left), 60)
     mfu = f"  MFU {record.mfu:.0%}" if record.mfu is not None else ""
     return (

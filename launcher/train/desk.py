@@ -27,9 +27,9 @@ class RankFailure:
     rank: int
     host: str
     error: str
-    """Type and message, on one line; the message alone where the class is known."""
-    known: type[LauncherError] | None
-    """The class of an exception whose message is meant for the user as it stands."""
+    """Type and message, on one line."""
+    known: LauncherError | None
+    """An exception whose message is meant for the user as it stands."""
     traceback: str
 
 
@@ -37,6 +37,8 @@ class RankFailure:
 class Progress:
     record: StepRecord
     steps: int
+    """Steps that are expected in all."""
+    last: bool = False
 
 
 Message = Stage | Note | RankFailure | Progress

@@ -35,7 +35,7 @@ def first_cause(failures: Sequence[RankFailure], lost: Mapping[int, Exception], 
 
 def _failed(failure: RankFailure, job: Job) -> LauncherError:
     if failure.known is not None:
-        return failure.known(failure.error)
+        return failure.known
     return LauncherError(f"rank {failure.rank} on {failure.host} failed: {failure.error}; {_log(failure.rank, job)}")
 
 

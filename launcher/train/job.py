@@ -3,11 +3,31 @@
 from dataclasses import dataclass
 
 from launcher.data.encode import TestRow
-from launcher.data.table import ExampleTable
+from launcher.data.stream.packing import Packing
 from launcher.plan.batch import BatchPlan
 from launcher.plan.placement import Placement
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """A prepared data set to train on, and how."""
+
+    url: str
+    manifest: str
+    """Its digest."""
+    packing: Packing
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFolder:
+    """Where a node keeps what it read from object stores."""
+
+    path: str
+    limit: int
+    """In bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +40,8 @@ class Job:
     nonce: str
     base: Pretrained
     """Where the base model is; for a model from scratch, the folder made for this run."""
+    training_sets: tuple[TrainingSet, ...]
+    cache: CacheFolder
     batches: BatchPlan
     placement: Placement
     flops_per_token: float | None
@@ -35,8 +57,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedData:
-    train: ExampleTable
+class JudgedData:
     validation: Judged
     """Scored while training, where the recipe asks for it; else without rows."""
     test: Judged

@@ -1,22 +1,23 @@
 """The training loop: agree, forward and backward, step, measure."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
 
 from launcher.data.batch import Batch
+from launcher.data.packed_batch import PackedBatch
 from launcher.train.agree import Agreement, Tally
+from launcher.train.cadence import Moment
 from launcher.train.engines.engine import Engine, Update
 from launcher.train.feed import Feed, StepFeed
 from launcher.train.loss import summed_loss
-from launcher.train.meters import Speedometer, StepRecord, peak_memory_gib
+from launcher.train.meters import Countdown, Speedometer, StepRecord, peak_memory_gib
+from launcher.train.schedule import Schedule
 from launcher.train.seeds import seed_micro_batch
 
 
@@ -26,9 +27,10 @@ class Loop:
 
     model: nn.Module
     engine: Engine
-    scheduler: LRScheduler
+    schedule: Schedule
     feed: Feed
     steps: int
+    """Steps that are expected in all."""
     world: int
     seed: int
     device: torch.device
@@ -36,23 +38,31 @@ class Loop:
     """Known where the model's architecture is."""
     peak_flops: float | None
     """Operations a second of one device, where they are known."""
-    after_step: Callable[[int], bool]
-    """Told of each step that has run, counted from 1, on all ranks alike; returns whether it is to be the last."""
+    after_step: Callable[[Moment], bool]
+    """Told of each step that has run, on all ranks alike; returns whether it is to be the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a step measured, and the moment after it."""
+
+    measured: StepRecord
+    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
     """A step that has run and waits for the sum of its loss over the ranks."""
 
-    step: int
-    """Counted from 1."""
+    moment: Moment
     tally: Tally
     update: Update
     learning_rate: float
     loss: float
+    progress: float
 
 
-def train(loop: Loop) -> Iterator[StepRecord]:
+def train(loop: Loop) -> Iterator[Record]:
     """Run every step until the last; the record of a step follows while a later one runs.
 
     Ranks agree on a step's label count while the step before it runs, and that same sum carries the loss of the
@@ -60,38 +70,41 @@ def train(loop: Loop) -> Iterator[StepRecord]:
     """
     loop.model.train()
     agreement = Agreement()
-    speedometer = Speedometer()
-    started = time.monotonic()
+    speedometer, countdown = Speedometer(), Countdown(loop.feed.progress)
     waiting: deque[_Done] = deque()
-    latest_loss = 0.0
-    ahead = loop.feed.step(0)
-    agreement.propose(Tally(ahead.label_tokens, ahead.tokens, loss=0.0))
-    steps = loop.steps
-    for step in count():
+    latest_loss, stop = 0.0, False
+    first, ahead = loop.feed.step, loop.feed.next()
+    agreement.propose(_tally(ahead, loss=0.0))
+    for step in count(first):
         agreed = agreement.collect()
-        if step >= 2:
+        if step >= first + 2:
             done = waiting.popleft()
             speed = speedometer.add(int(done.tally.tokens))
-            yield _record(loop, done, agreed.loss, speed, (time.monotonic() - started) / done.step)
-        if step > steps:
+            yield Record(_measured(loop, done, agreed.loss, speed, countdown.left(done.progress)), done.moment)
+        if not waiting and (stop or ahead is None) and step > first:
             return
-        now, ahead = ahead, loop.feed.step(step + 1)
-        agreement.propose(Tally(ahead.label_tokens, ahead.tokens, latest_loss))
-        if step < steps:
-            waiting.append(_step(loop, step, now, agreed))
-            latest_loss = waiting[-1].loss
+        now, ahead = ahead, None if stop or ahead is None else loop.feed.next()
+        agreement.propose(_tally(ahead, latest_loss))
+        if now is not None and not stop:
+            done = _step(loop, step, now, agreed, last=ahead is None)
             with speedometer.paused():
-                if loop.after_step(step + 1):
-                    steps = step + 1
+                stop = loop.after_step(done.moment)
+            waiting.append(replace(done, moment=replace(done.moment, last=stop or ahead is None)))
+            latest_loss = done.loss
 
 
-def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally) -> _Done:
-    learning_rate = float(loop.scheduler.get_last_lr()[0])
+def _tally(feed: StepFeed | None, loss: float) -> Tally:
+    return Tally(0, 0, loss) if feed is None else Tally(feed.label_tokens, feed.tokens, loss)
+
+
+def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally, *, last: bool) -> _Done:
+    learning_rate = loop.schedule.set(feed.position)
     loss = accumulate(loop, step, feed, agreed.label_tokens)
     update = loop.engine.step()
-    if update.applied:
-        loop.scheduler.step()
-    return _Done(step + 1, agreed, update, learning_rate, loss)
+    if not update.applied:
+        loop.schedule.skipped += 1
+    moment = Moment(step + 1, loop.steps, last=last, epoch_ended=bool(feed.ended))
+    return _Done(moment, agreed, update, learning_rate, loss, feed.progress)
 
 
 def accumulate(loop: Loop, step: int, feed: StepFeed, label_tokens: float) -> float:
@@ -101,24 +114,24 @@ def accumulate(loop: Loop, step: int, feed: StepFeed, label_tokens: float) -> fl
     the mean over all labels, whatever the number of ranks and micro-batches.
     """
     share = torch.zeros((), dtype=torch.float64, device=loop.device)
-    for index, (first_row, batch) in enumerate(feed.batches):
-        seed_micro_batch(loop.seed, step, first_row)
+    for index, (first_pack, batch) in enumerate(feed.batches):
+        seed_micro_batch(loop.seed, step, first_pack)
         loss_of = partial(_share_of_mean, batch=batch.to(loop.device), label_tokens=label_tokens)
         share += loop.engine.accumulate(loss_of, last=index == len(feed.batches) - 1)
     return float(share) * label_tokens
 
 
-def _share_of_mean(model: nn.Module, *, batch: Batch, label_tokens: float) -> torch.Tensor:
+def _share_of_mean(model: nn.Module, *, batch: Batch | PackedBatch, label_tokens: float) -> torch.Tensor:
     return summed_loss(model, batch) / label_tokens
 
 
-def _record(loop: Loop, done: _Done, loss: float, speed: float, seconds_a_step: float) -> StepRecord:
+def _measured(loop: Loop, done: _Done, loss: float, speed: float, seconds_left: float) -> StepRecord:
     """The record of a step from its sum of losses over the ranks, in nats."""
     utilisation = None
     if loop.flops_per_token is not None and loop.peak_flops is not None:
         utilisation = speed / loop.world * loop.flops_per_token / loop.peak_flops
     return StepRecord(
-        step=done.step,
+        step=done.moment.step,
         loss=loss / done.tally.label_tokens,
         learning_rate=done.learning_rate,
         grad_norm=done.update.grad_norm,
@@ -126,5 +139,5 @@ def _record(loop: Loop, done: _Done, loss: float, speed: float, seconds_a_step: 
         tokens_per_second=speed,
         mfu=utilisation,
         memory_gib=peak_memory_gib(loop.device),
-        seconds_left=seconds_a_step * (loop.steps - done.step),
+        seconds_left=seconds_left,
     )

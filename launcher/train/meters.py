@@ -57,6 +57,18 @@ class Speedometer:
         return (after - before) / max(end - start, 1e-9)
 
 
+class Countdown:
+    """Time left, from the share of a run that is done."""
+
+    def __init__(self, done: float) -> None:
+        self._began = time.monotonic()
+        self._first = done
+
+    def left(self, done: float) -> float:
+        """Seconds to the end at the speed so far."""
+        return (time.monotonic() - self._began) * (1 - done) / max(done - self._first, 1e-12)
+
+
 def peak_memory_gib(device: torch.device) -> float:
     """Largest memory held so far, in GiB."""
     if device.type == "cuda":

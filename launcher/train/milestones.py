@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from launcher.evaluate.judged import judged_metrics
 from launcher.model.adapt import TrainableModel
-from launcher.train.cadence import EarlyStopping, evaluation_due, save_due
+from launcher.train.cadence import EarlyStopping, Moment, evaluation_due, save_due
 from launcher.train.desk import Note
 from launcher.train.job import Judged
 from launcher.train.rank import Rank
@@ -35,13 +35,11 @@ class Milestones:
         self._stopping = EarlyStopping.of(self._training)
         self._best: KeptWeights | None = None
 
-    def after(self, step: int) -> bool:
-        """What is due after `step`; returns whether the run is to end with it."""
-        plan, stop = self._rank.job.batches, False
-        if evaluation_due(self._training, step, plan):
-            stop = self._evaluate(step)
-        if save_due(self._training, step, plan) and step < plan.steps:  # the last one's is the model itself
-            commit_checkpoint(self._rank, self._model, self._tokenizer, step)
+    def after(self, now: Moment) -> bool:
+        """What is due between two steps; returns whether the run is to end here."""
+        stop = evaluation_due(self._training, now) and self._evaluate(now.step)
+        if save_due(self._training, now) and not now.last:  # the last one's is the model itself
+            commit_checkpoint(self._rank, self._model, self._tokenizer, now.step)
         return stop
 
     def finish(self) -> None:

@@ -1,20 +1,15 @@
-"""The optimiser by its name, with decay on matrices only, and the learning rate's schedule."""
+"""The optimiser by its name, with decay on matrices only."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import get_scheduler
 from transformers.optimization import Adafactor
 
-from launcher.errors import InvalidInput
 from launcher.recipe.optimizers import OptimizerName
-from launcher.recipe.training import Training, in_steps
-
-if TYPE_CHECKING:
-    from torch.optim.lr_scheduler import LRScheduler
+from launcher.recipe.training import Training
 
 Groups = list[dict[str, Any]]
 
@@ -82,27 +77,3 @@ def _keep_embeddings_in_32_bits(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Embedding) and module.weight.requires_grad:
             manager.register_module_override(module, "weight", {"optim_bits": 32})
-
-
-def warmup_steps(training: Training, steps: int) -> int:
-    """Steps of warm-up out of `steps`."""
-    if training.warmup_steps is not None:
-        return in_steps(training.warmup_steps, steps)
-    return in_steps(training.warmup_ratio or 0.0, steps)
-
-
-def make_scheduler(optimizer: torch.optim.Optimizer, training: Training, steps: int) -> "LRScheduler":
-    """The learning rate over `steps` optimiser steps.
-
-    Raises:
-        InvalidInput: a polynomial would have no steps to fall in.
-    """
-    warmup = warmup_steps(training, steps)
-    if training.lr_scheduler_type == "polynomial" and warmup >= steps:
-        message = (
-            f"training.warmup_steps: {warmup} steps of warm-up leave none of {steps} for the polynomial to fall in"
-        )
-        raise InvalidInput(f"{message}; give fewer, or another training.lr_scheduler_type")
-    options = training.lr_scheduler_kwargs.given
-    scheduler: LRScheduler = get_scheduler(training.lr_scheduler_type, optimizer, warmup, steps, options)
-    return scheduler

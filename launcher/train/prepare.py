@@ -1,80 +1,80 @@
-"""From a recipe to what workers need: the base model's folder and encoded rows."""
+"""From a recipe to what workers need: the base model's folder, and the rows to score."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launcher.data.encode import all_masked, encode_rows, encode_test_rows, whole_text
+from launcher.data.encode import encode_test_rows, whole_text
 from launcher.data.fields import label_names
 from launcher.data.rows import Row
-from launcher.data.table import ExampleTable, write_examples
-from launcher.model.fetch import fetch_model, is_local
+from launcher.model.fetch import WHOLE, fetch_model, is_local
 from launcher.model.quiet import quiet_libraries
 from launcher.model.tokenizer import check_vocabulary, load_tokenizer
-from launcher.plan.batch import BatchPlan, plan_batches
 from launcher.plan.preview import Preview
 from launcher.recipe.method import Full
 from launcher.recipe.model import Pretrained, Scratch
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import BASE
 from launcher.storage.store import Store
-from launcher.train.job import EncodedData, Judged
+from launcher.train.job import Judged, JudgedData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The base model on this machine, and all rows as token ids."""
+    """The base model on this machine, and the rows to score as token ids."""
 
     recipe: Recipe
     """As workers in other working directories read it."""
     folder: Path
-    data: EncodedData
-    batches: BatchPlan
-    masked: int
-    """Training rows left out, as cutting them left no label."""
+    tokenizer: "PreTrainedTokenizerBase"
+    judged: JudgedData
 
 
 @contextmanager
 def prepared(recipe: Recipe, ahead: Preview) -> Iterator[Prepared]:
-    """Fetch or make the base and encode the rows, in a folder that goes afterwards.
+    """Fetch or make the base, in a folder that goes afterwards, and encode the rows to score.
 
     Raises:
         InvalidInput: model and tokenizer do not go together, or rows do not fit.
     """
     quiet_libraries(ahead.plan.placement.device)
-    with tempfile.TemporaryDirectory(prefix="ll-prepared-") as scratch:
-        if isinstance(recipe.model, Scratch):
-            from launcher.model.scratch import make_scratch_model
+    with base_folder(recipe, ahead.dataset.train) as folder:
+        tokenizer = load_tokenizer(folder, recipe.model)
+        check_vocabulary(tokenizer, ahead.config["vocab_size"], recipe.model)
 
-            folder = Path(scratch, "base")
-            make_scratch_model(recipe.model, folder, (whole_text(row, recipe.task) for row in ahead.dataset.train))
-        else:
-            folder = fetch_model(recipe.model)
-        yield _encode(recipe, folder, ahead, Path(scratch, "train.arrow"))
+        def judged(rows: Sequence[Row], path: str) -> Judged:
+            labels = label_names(recipe.task)
+            truths = None if labels is None else [labels.index(row.label or "") for row in rows]
+            length = recipe.training.max_length
+            return Judged(encode_test_rows(rows, recipe.task, tokenizer, length, path) if rows else [], truths)
+
+        dataset = ahead.dataset
+        data = JudgedData(judged(dataset.validation, "data.validation"), judged(dataset.test, "data.test"))
+        yield Prepared(_everywhere(recipe), folder, tokenizer, data)
 
 
-def _encode(recipe: Recipe, folder: Path, ahead: Preview, file: Path) -> Prepared:
-    """Encode the rows; those to train on go to a file."""
-    tokenizer = load_tokenizer(folder, recipe.model)
-    check_vocabulary(tokenizer, ahead.config["vocab_size"], recipe.model)
-    task, length = recipe.task, recipe.training.max_length
-    masked = write_examples(file, encode_rows(ahead.dataset.train, task, tokenizer, length))
-    train = ExampleTable(file)
-    if not train:
-        raise all_masked("data.train", length)
+@contextmanager
+def base_folder(recipe: Recipe, rows: Iterable[Row], files: list[str] = WHOLE) -> Iterator[Path]:
+    """The base model on this machine; one from scratch is made for as long as this lasts.
 
-    def judged(rows: Sequence[Row], path: str) -> Judged:
-        labels = label_names(task)
-        truths = None if labels is None else [labels.index(row.label or "") for row in rows]
-        return Judged(encode_test_rows(rows, task, tokenizer, length, path) if rows else [], truths)
+    Args:
+        rows: What the tokenizer of a model from scratch is trained on.
+        files: Patterns of what is needed.
+    """
+    if not isinstance(recipe.model, Scratch):
+        yield fetch_model(recipe.model, files)
+        return
+    from launcher.model.scratch import make_scratch_model
 
-    data = EncodedData(
-        train, judged(ahead.dataset.validation, "data.validation"), judged(ahead.dataset.test, "data.test")
-    )
-    batches = plan_batches(recipe.training, world=ahead.plan.placement.workers, rows=len(train))
-    return Prepared(_everywhere(recipe), folder, data, batches, masked)
+    with tempfile.TemporaryDirectory(prefix="ll-base-") as folder:
+        make_scratch_model(recipe.model, Path(folder), (whole_text(row, recipe.task) for row in rows))
+        yield Path(folder)
 
 
 def _everywhere(recipe: Recipe) -> Recipe:

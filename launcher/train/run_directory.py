@@ -37,21 +37,37 @@ def new_run_id(recipe: Recipe) -> str:
     return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
+def check_run(store: Store, recipe: Recipe) -> None:
+    """Make sure that a run directory can be taken; nothing stays written.
+
+    Raises:
+        InvalidInput: the storage cannot be written, or the run is another recipe's, or has ended.
+    """
+    store.check_writable()
+    if any(commit.checkpoint == MODEL for commit in live_commits(Journal(store).entries())):
+        raise InvalidInput(f"--run-id: {store.location} has ended with a model; give another id, or leave it out")
+    if store.exists(RECIPE) and store.read(RECIPE) != _content(recipe):
+        raise _another(store)
+
+
 def open_run(store: Store, recipe: Recipe) -> Attempt:
     """Take the run directory for a new attempt.
 
     Raises:
-        InvalidInput: the storage cannot be written, or the run is another recipe's, or has ended.
+        InvalidInput: the run is another recipe's.
         RunOwned: another attempt has it.
     """
-    store.check_writable()
-    journal = Journal(store)
-    if any(commit.checkpoint == MODEL for commit in live_commits(journal.entries())):
-        raise InvalidInput(f"--run-id: {store.location} has ended with a model; give another id, or leave it out")
-    content = f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
     try:
-        store.create(RECIPE, content)
+        store.create(RECIPE, _content(recipe))
     except AlreadyExists:
-        if store.read(RECIPE) != content:
-            raise InvalidInput(f"--run-id: {store.location} holds a run of another recipe; give another id") from None
-    return journal.open_attempt("local", str(os.getpid()), [socket.gethostname()])
+        if store.read(RECIPE) != _content(recipe):
+            raise _another(store) from None
+    return Journal(store).open_attempt("local", str(os.getpid()), [socket.gethostname()])
+
+
+def _content(recipe: Recipe) -> bytes:
+    return f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
+
+
+def _another(store: Store) -> InvalidInput:
+    return InvalidInput(f"--run-id: {store.location} holds a run of another recipe; give another id")

@@ -15,7 +15,8 @@ from launcher.errors import LauncherError
 from launcher.evaluate.judged import judged_metrics
 from launcher.model.adapt import TrainableModel
 from launcher.model.fetch import fetch_model
-from launcher.model.precision import check_precision
+from launcher.model.packing import use_varlen
+from launcher.model.precision import PRECISIONS, check_precision
 from launcher.model.tokenizer import load_tokenizer
 from launcher.model.trainable import trainable_model
 from launcher.recipe.strategy import DeepSpeed
@@ -26,9 +27,10 @@ from launcher.train.assemble import make_loop
 from launcher.train.cadence import log_due
 from launcher.train.desk import Desk, Progress, RankFailure, Stage
 from launcher.train.engines.ops import choose_accelerator
-from launcher.train.job import EncodedData, Job, Judged
+from launcher.train.job import Job, Judged, JudgedData
 from launcher.train.loop import Loop, train
 from launcher.train.milestones import Milestones
+from launcher.train.open_feed import open_feed
 from launcher.train.output import output_to
 from launcher.train.rank import Rank
 from launcher.train.results import Which, commit_model, score_once
@@ -60,12 +62,12 @@ def work(config: dict[str, Any]) -> None:
 
 
 def _failure(rank: int, error: BaseException) -> RankFailure:
-    known = type(error) if isinstance(error, LauncherError) else None
-    line = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
+    known = error if isinstance(error, LauncherError) else None
+    line = " ".join(f"{type(error).__name__}: {error}".split())
     return RankFailure(rank, socket.gethostname(), line, known, traceback.format_exc())
 
 
-def _run(rank: Rank, data: EncodedData) -> None:
+def _run(rank: Rank, data: JudgedData) -> None:
     recipe = rank.job.recipe
     check_precision(recipe.training.precision, rank.device)
     if isinstance(recipe.strategy, DeepSpeed):
@@ -74,9 +76,11 @@ def _run(rank: Rank, data: EncodedData) -> None:
     tokenizer = load_tokenizer(folder, recipe.model)
     pad_id = int(tokenizer.pad_token_id)
     model = trainable_model(recipe, folder, tokenizer, rank.device)
+    if recipe.training.packing:
+        use_varlen(model, rank.device, PRECISIONS[recipe.training.precision])
     milestones = Milestones(rank, model, tokenizer, data.validation)
-    loop = make_loop(rank, model, data.train, pad_id, milestones.after)
-    with leading_tracks(rank) as tracks:
+    with open_feed(rank, pad_id) as feed, leading_tracks(rank) as tracks:
+        loop = make_loop(rank, model, feed, milestones.after)
         base = _score(rank, "base", model, data.test, pad_id)
         step = _train(rank, loop, milestones, tracks)
         tuned = _score(rank, "tuned", model, data.test, pad_id)
@@ -94,17 +98,18 @@ def _score(rank: Rank, which: Which, model: TrainableModel, test: Judged, pad_id
 def _train(rank: Rank, loop: Loop, milestones: Milestones, tracks: Tracks | None) -> int:
     """Train to the end; returns the steps that it took."""
     started = told = time.monotonic()
-    training, plan, step = rank.job.recipe.training, rank.job.batches, 0
+    training, step = rank.job.recipe.training, 0
     for record in train(loop):
-        step = record.step
+        measured, moment = record.measured, record.moment
+        step = moment.step
         if tracks is None:
             continue
-        if log_due(training, step, plan):
-            tracks.emit("step", **asdict(record))
+        if log_due(training, moment):
+            tracks.emit("step", **asdict(measured))
         if step in milestones.evaluations:
             tracks.emit("evaluation", step, **milestones.evaluations[step])
-        if time.monotonic() - told > PROGRESS_INTERVAL_S or step == loop.steps:
-            rank.tell(Progress(record, loop.steps))
+        if time.monotonic() - told > PROGRESS_INTERVAL_S or moment.last:
+            rank.tell(Progress(measured, loop.steps, moment.last))
             told = time.monotonic()
     rank.tell(Stage(f"trained {step:,} steps in {time.monotonic() - started:.0f} s"))
     milestones.finish()

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from launcher.data.batch import Batch, collate, pad, weightless
+from launcher.data.batch import Batch, pad, weightless_row
 from launcher.data.encode import IGNORED, Example
 from launcher.train.loss import summed_loss
+from tests.packs import collate
 
 PAD = 9
 TEXT = [Example([1, 5, 6], [IGNORED, 5, 6], truncated=False), Example([1, 7], [IGNORED, 7], truncated=False)]
@@ -67,7 +68,7 @@ def test_a_weightless_batch_adds_nothing_to_loss_and_gradient(examples: list[Exa
     model = Tiny(classes=examples is CLASSES)
     summed_loss(model, collate(examples, PAD)).backward()
     before = [parameter.grad.clone() for parameter in model.parameters()]
-    loss = summed_loss(model, weightless(examples[0], PAD))
+    loss = summed_loss(model, weightless_row(PAD, label_per_document=examples is CLASSES))
     loss.backward()
     assert loss.item() == 0
     assert all(torch.equal(one, parameter.grad) for one, parameter in zip(before, model.parameters(), strict=True))
@@ -75,8 +76,8 @@ def test_a_weightless_batch_adds_nothing_to_loss_and_gradient(examples: list[Exa
 
 
 @pytest.mark.parametrize("examples", [TEXT, CLASSES])
-def test_a_weightless_batch_is_of_the_kind_of_its_example(examples: list[Example]) -> None:
-    whole, empty = collate(examples, PAD), weightless(examples[0], PAD)
+def test_a_weightless_batch_is_of_the_kind_of_the_others(examples: list[Example]) -> None:
+    whole, empty = collate(examples, PAD), weightless_row(PAD, label_per_document=examples is CLASSES)
     assert empty.labels.dim() == whole.labels.dim()
     assert empty.labels.eq(IGNORED).all()
     assert len(empty.input_ids) == 1

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from launcher.data.batch import collate
 from launcher.data.dataset import load_dataset
 from launcher.data.encode import encode_rows, encode_test_rows, whole_text
 from launcher.data.rows import Row
@@ -21,10 +20,10 @@ from launcher.model.scratch import make_scratch_model
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.model import Scratch
 from launcher.recipe.recipe import Recipe
-from launcher.train.assemble import make_loop
 from launcher.train.loop import train
 from launcher.train.loss import summed_loss
-from tests.train.ranks import on_ranks, rank_of
+from tests.packs import collate
+from tests.train.ranks import loop_of, on_ranks, rank_of
 
 LABELS = ["negative", "positive"]
 SST2 = {
@@ -78,7 +77,7 @@ def accuracy(rank: int, world: int, recipe: Recipe, folder: Path) -> tuple[float
     rows = list(encode_rows(dataset.train, recipe.task, tokenizer, length))
     model = adapt(load_model(recipe, folder / "base", tokenizer, torch.device("cpu")), recipe)
     me = rank_of(rank, world, recipe, len(rows), folder)
-    losses = [record.loss for record in train(make_loop(me, model, rows, pad_id))]
+    losses = [record.measured.loss for record in train(loop_of(me, model, rows, pad_id))]
     print(f"loss {losses[0]:.3f} -> {sum(losses[-20:]) / 20:.3f}")
     questions = encode_test_rows(dataset.test, recipe.task, tokenizer, length)
     scores = score(model, questions, pad_id=pad_id, batch_size=64, device=me.device)

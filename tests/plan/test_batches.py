@@ -12,14 +12,22 @@ COUNTS = st.integers(1, 40)
 
 
 def planned(*, world: int = 2, rows: int = 100, **training: Any) -> BatchPlan:
-    return plan_batches(Training(**training), world=world, rows=rows)
+    return plan_batches(Training(**training), world=world, documents=rows)
 
 
 def test_without_a_global_batch_it_is_what_all_ranks_take_together() -> None:
     plan = planned(per_device_train_batch_size=4, gradient_accumulation_steps=3)
     assert plan == BatchPlan(
-        world=2, micro_batch=4, accumulation=3, global_batch=24, rows=100, rows_consumed=100, steps=5
+        world=2,
+        micro_batch=4,
+        accumulation=3,
+        global_batch=24,
+        documents=100,
+        rows=100,
+        max_steps=None,
+        max_epochs=1,
     )
+    assert plan.steps == 5
 
 
 @pytest.mark.parametrize(
@@ -28,7 +36,7 @@ def test_without_a_global_batch_it_is_what_all_ranks_take_together() -> None:
 def test_a_global_batch_holds_at_any_world_size(world: int, micro_batch: int, accumulation: int) -> None:
     plan = planned(world=world, global_batch_size=32, per_device_train_batch_size=8)
     assert (plan.global_batch, plan.micro_batch, plan.accumulation) == (32, micro_batch, accumulation)
-    assert (plan.steps, plan.rows_consumed) == (4, 100)
+    assert (plan.steps, plan.documents_consumed) == (4, 100)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +53,12 @@ def test_a_global_batch_holds_at_any_world_size(world: int, micro_batch: int, ac
     ],
 )
 def test_epochs_are_counted_in_rows(epochs: float | None, rows: int, consumed: int) -> None:
-    assert planned(rows=rows, num_train_epochs=epochs).rows_consumed == consumed
+    assert planned(rows=rows, num_train_epochs=epochs).documents_consumed == consumed
 
 
 def test_steps_may_be_given_instead_of_epochs() -> None:
     plan = planned(max_steps=30, global_batch_size=10)
-    assert (plan.steps, plan.rows_consumed, plan.epochs) == (30, 300, 3.0)
+    assert (plan.steps, plan.documents_consumed, plan.epochs) == (30, 300, 3.0)
 
 
 @given(COUNTS, COUNTS, COUNTS, st.integers(1, 500), st.integers(1, 5))
@@ -65,7 +73,7 @@ def test_a_step_always_fits_its_micro_batches(world: int, micro: int, batch: int
     assert plan.micro_batch <= micro
     assert plan.world * plan.micro_batch * plan.accumulation >= plan.global_batch == batch
     assert plan.world * plan.micro_batch * (plan.accumulation - 1) < plan.global_batch
-    assert (plan.steps - 1) * batch < plan.rows_consumed == rows * epochs <= plan.steps * batch
+    assert (plan.steps - 1) * batch < plan.documents_consumed == rows * epochs <= plan.steps * batch
     assert plan.epochs == epochs
 
 
@@ -73,8 +81,21 @@ def test_a_step_always_fits_its_micro_batches(world: int, micro: int, batch: int
 def test_steps_do_not_hang_on_the_world_size(worlds: list[int], batch: int, rows: int) -> None:
     plans = [planned(world=world, rows=rows, global_batch_size=batch) for world in worlds]
     for one, other in combinations(plans, 2):
-        assert (one.steps, one.rows_consumed, one.global_batch) == (
+        assert (one.steps, one.documents_consumed, one.global_batch) == (
             other.steps,
-            other.rows_consumed,
+            other.documents_consumed,
             other.global_batch,
         )
+
+
+def test_packs_are_about_as_many_as_their_tokens_fill() -> None:
+    training = Training(packing=True, max_length=100, global_batch_size=4, num_train_epochs=2)
+    plan = plan_batches(training, world=2, documents=1000, tokens=40_050)
+    assert (plan.rows, plan.documents_consumed, plan.steps) == (401, 2000, 201)
+
+
+def test_steps_of_packs_are_unknown_before_their_tokens_are() -> None:
+    plan = planned(packing=True)
+    assert (plan.rows, plan.steps) == (None, None)
+    counted = planned(packing=True, max_steps=9)
+    assert (counted.steps, counted.epochs) == (9, None)

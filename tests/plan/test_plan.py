@@ -46,7 +46,7 @@ def test_a_plan_says_what_the_recipe_comes_to_on_the_machine(recipe_of: RecipeOf
         task="instruction",
         precision="bf16",
         placement=PLACEMENT,
-        batches=plan_batches(recipe.training, world=2, rows=60),
+        batches=plan_batches(recipe.training, world=2, documents=60),
         test_rows=9,
         validation_rows=0,
         dropped_rows=3,
@@ -133,7 +133,9 @@ def test_a_preview_reads_rows_and_configuration(tmp_path: Path, recipe_of: Recip
     recipe = recipe_of(data=data, training={"max_length": 64})
     ahead = preview(recipe, Local(backend="local", workers=1, accelerator="cpu"))
     assert (
-        (ahead.plan.batches.rows, ahead.plan.test_rows) == (9, 6) == (len(ahead.dataset.train), len(ahead.dataset.test))
+        (ahead.plan.batches.documents, ahead.plan.test_rows)
+        == (9, 6)
+        == (len(ahead.dataset.train), len(ahead.dataset.test))
     )
     assert ahead.config["model_type"] == "llama"
     assert ahead.plan.placement.workers == 1
@@ -150,4 +152,4 @@ def test_recipes_for_real_data_plan(shared: Path, stories: Path, name: str) -> N
     plan = preview(recipe, Local(backend="local", workers=1, accelerator="cpu")).plan
     assert plan.parameters is not None
     assert 92_480 <= plan.parameters.trainable < plan.parameters.total
-    assert plan.batches.steps == -(-plan.batches.rows_consumed // plan.batches.global_batch)
+    assert plan.batches.steps == -(-plan.batches.documents_consumed // plan.batches.global_batch)

@@ -3,7 +3,7 @@
 import os
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ from launcher.recipe.strategy import Strategy
 from launcher.recipe.task import Instruction
 from launcher.recipe.training import Training
 from launcher.storage.store import Store
-from launcher.train.job import Job
+from launcher.train.assemble import make_loop
+from launcher.train.job import CacheFolder, Job
+from launcher.train.loop import Loop
 from launcher.train.rank import Rank
+from tests.memory_set import MemorySet
 
 RankFunction = Callable[..., Any]
 
@@ -115,8 +118,16 @@ def rank_of(number: int, world: int, made: Recipe, rows: int, folder: Path) -> R
         attempt=1,
         nonce="nonce",
         base=made.model,
-        batches=plan_batches(made.training, world=world, rows=rows),
+        training_sets=(),
+        cache=CacheFolder(str(folder), 0),
+        batches=plan_batches(made.training, world=world, documents=rows),
         placement=Placement(world, "cpu", 1),
         flops_per_token=None,
     )
     return Rank(number, world, torch.device("cpu"), job, Store.open(str(folder)), desk=None)
+
+
+def loop_of(rank: Rank, model: Any, rows: Sequence[Example], pad_id: int = 0) -> Loop:
+    """The loop of a rank over some examples."""
+    feed = MemorySet(rows).feed(rank.job.recipe.training, rank=rank.number, world=rank.world, pad_id=pad_id)
+    return make_loop(rank, model, feed)

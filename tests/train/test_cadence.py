@@ -7,31 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.plan.batch import plan_batches
 from launcher.recipe.training import Strategy, Training
-from launcher.train.cadence import EarlyStopping, due
+from launcher.train.cadence import EarlyStopping, Moment, due
 
 COUNTS = st.integers(1, 40)
 
 
-@given(COUNTS, COUNTS, st.floats(0.1, 5), st.sampled_from(get_args(Strategy)), st.integers(0, 9))
-def test_the_last_step_is_always_due_unless_nothing_is(
-    rows: int, batch: int, epochs: float, strategy: Strategy, every: int
-) -> None:
-    plan = plan_batches(Training(global_batch_size=batch, num_train_epochs=epochs), world=1, rows=rows)
-    assert due(strategy, every, plan.steps, plan) == (strategy != "no")
+def moments(rows: int, batch: int, epochs: int) -> list[Moment]:
+    """Of a run over some rows."""
+    steps = math.ceil(rows * epochs / batch)
+    ends = {math.ceil(epoch * rows / batch) for epoch in range(1, epochs + 1)}
+    return [Moment(step, steps, last=step == steps, epoch_ended=step in ends) for step in range(1, steps + 1)]
+
+
+@given(COUNTS, COUNTS, st.sampled_from(get_args(Strategy)), st.integers(0, 9))
+def test_the_last_step_is_always_due_unless_nothing_is(rows: int, batch: int, strategy: Strategy, every: int) -> None:
+    assert due(strategy, every, moments(rows, batch, 2)[-1]) == (strategy != "no")
 
 
 @given(COUNTS, COUNTS, st.integers(1, 5))
-def test_an_epoch_is_due_at_the_step_that_takes_its_last_row(rows: int, batch: int, epochs: int) -> None:
-    plan = plan_batches(Training(global_batch_size=batch, num_train_epochs=epochs), world=1, rows=rows)
-    steps = [step for step in range(1, plan.steps + 1) if due("epoch", 1, step, plan)]
-    assert steps == sorted({math.ceil(epoch * rows / batch) for epoch in range(1, epochs + 1)})
+def test_an_epoch_is_due_when_it_ends(rows: int, batch: int, epochs: int) -> None:
+    run = moments(rows, batch, epochs)
+    assert [now.step for now in run if due("epoch", 1, now)] == [now.step for now in run if now.epoch_ended]
 
 
 def test_a_share_of_a_short_run_is_one_step_at_the_least():
-    plan = plan_batches(Training(max_steps=3), world=1, rows=10)
-    assert [due("steps", 0.01, step, plan) for step in (1, 2, 3)] == [True, True, True]
+    assert [due("steps", 0.01, now) for now in moments(3, 1, 1)] == [True, True, True]
 
 
 def stopping(**said: object) -> EarlyStopping:

@@ -27,7 +27,7 @@ def test_the_last_step_and_every_line_stay(terminal: bool):
         screen.line("the plan")
         screen.show(Stage("scoring"))
         screen.show(Progress(record(1), 2))
-        screen.show(Progress(record(2), 2))
+        screen.show(Progress(record(2), 2, last=True))
     said = output.getvalue()
     assert "the plan\n" in said
     assert "step 2/2  loss 1.2346" in said
@@ -38,7 +38,7 @@ def test_without_a_terminal_there_are_plain_lines_and_not_too_many():
     with RunConsole(Console(file=output, force_terminal=False, width=80)) as screen:
         for step in range(1, 100):
             screen.show(Progress(record(step), 100))
-        screen.show(Progress(record(100), 100))
+        screen.show(Progress(record(100), 100, last=True))
     lines = output.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["1/100", "100/100"]
     assert "\x1b" not in output.getvalue()

@@ -13,7 +13,7 @@ def cause(failures: list[RankFailure], lost: dict[int, Exception], tmp_path: obj
     return first_cause(failures, lost, job)
 
 
-def failure(rank: int, error: str, known: type[LauncherError] | None = None) -> RankFailure:
+def failure(rank: int, error: str, known: LauncherError | None = None) -> RankFailure:
     return RankFailure(rank, f"host{rank}", error, known, "Traceback ...")
 
 
@@ -38,5 +38,5 @@ def test_where_all_only_lost_each_other_the_first_is_told(tmp_path):
 
 def test_what_is_meant_for_the_user_keeps_its_words_and_its_exit_code(tmp_path):
     for known in (InvalidInput, RunOwned):
-        error = cause([failure(1, "say it so", known)], {}, tmp_path)
+        error = cause([failure(1, "as it is logged", known("say it so"))], {}, tmp_path)
         assert (type(error), str(error)) == (known, "say it so")

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from launcher.data.batch import collate
 from launcher.recipe.strategy import Ddp, DeepSpeed, Strategy
 from launcher.recipe.training import Training
-from launcher.train.assemble import make_loop
 from launcher.train.loop import accumulate
-from tests.train.ranks import examples, on_ranks, rank_of, recipe, tiny_llama
+from tests.packs import collate
+from tests.train.ranks import examples, loop_of, on_ranks, rank_of, recipe, tiny_llama
 
 ROWS = 19  # with 4 micro-batches on 2 and on 3 ranks, some rank runs out of rows before the others
 
@@ -46,8 +45,8 @@ def gradients(cell: Cell, rank: int, world: int, folder: Path) -> Gradients:
     training = Training(per_device_train_batch_size=micro, global_batch_size=ROWS, max_steps=1, max_grad_norm=None)
     me = rank_of(rank, world, recipe(training, cell.strategy), ROWS, folder)
     model, rows = tiny_llama(cell.dtype), examples(ROWS)
-    loop = make_loop(me, model, rows, pad_id=0)
-    feed = loop.feed.step(0)
+    loop = loop_of(me, model, rows)
+    feed = loop.feed.next()
     assert len(feed.batches) == cell.accumulation
     accumulate(loop, 0, feed, sum(row.label_tokens for row in rows))
     if cell.strategy == ZERO2:

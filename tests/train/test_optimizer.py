@@ -9,7 +9,8 @@ from transformers.optimization import Adafactor
 
 from launcher.errors import InvalidInput
 from launcher.recipe.training import Training
-from launcher.train.optimizer import make_optimizer, make_scheduler, warmup_steps
+from launcher.train.optimizer import make_optimizer
+from launcher.train.schedule import Schedule, warmup_steps
 
 STEPS = 12
 
@@ -113,8 +114,8 @@ def test_warm_up_is_in_steps_or_a_share_of_them():
 def test_a_polynomial_without_steps_to_fall_in_is_refused_in_one_line():
     training = Training(lr_scheduler_type="polynomial", warmup_steps=20)
     optimizer = make_optimizer(toy(), training)
-    make_scheduler(optimizer, training, 21)
+    Schedule(optimizer, training, 21)
     with pytest.raises(
         InvalidInput, match=r"training.warmup_steps: 20 steps of warm-up leave none of 20 .*; give fewer"
     ):
-        make_scheduler(optimizer, training, 20)
+        Schedule(optimizer, training, 20)

@@ -9,7 +9,6 @@ from launcher.errors import InvalidInput
 from launcher.model.precision import check_precision
 from launcher.recipe.strategy import Ddp
 from launcher.recipe.training import Training
-from launcher.train.assemble import make_loop
 from launcher.train.loop import train
 from tests.train import ranks
 
@@ -27,8 +26,8 @@ def losses_and_rates(rank: int, world: int, folder: str, precision: str) -> tupl
         lr_scheduler_type="constant_with_warmup",
     )
     made = ranks.rank_of(rank, world, ranks.recipe(training, Ddp(kind="ddp")), 40, Path(folder))
-    records = list(train(make_loop(made, ranks.tiny_llama(), ranks.examples(40), pad_id=0)))
-    return [record.loss for record in records], [record.learning_rate for record in records]
+    records = list(train(ranks.loop_of(made, ranks.tiny_llama(), ranks.examples(40))))
+    return [each.measured.loss for each in records], [each.measured.learning_rate for each in records]
 
 
 def test_fp16_trains_like_fp32_and_the_schedule_waits_for_a_step_that_overflows(tmp_path: Path) -> None:

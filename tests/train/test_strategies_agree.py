@@ -24,7 +24,6 @@ from launcher.recipe.method import Full, Lora, Method, QLora
 from launcher.recipe.possible import recipe_refusal
 from launcher.recipe.strategy import Ddp, DeepSpeed, Strategy
 from launcher.recipe.training import Training
-from launcher.train.assemble import make_loop
 from launcher.train.engines.ops import build_ops
 from launcher.train.loop import train
 from launcher.train.ray_local import local_ray
@@ -114,9 +113,9 @@ def walk(config: dict[str, Any]) -> None:
         tokenizer = load_tokenizer(base, recipe.model)
         pad_id = int(tokenizer.pad_token_id)
         model = trainable_model(recipe, base, tokenizer, rank.device)
-        loop = make_loop(rank, model, config["rows"], pad_id)
+        loop = ranks.loop_of(rank, model, config["rows"], pad_id)
         before = shared_scores(rank, model, config["questions"], pad_id)
-        losses = [record.loss for record in train(loop)]
+        losses = [record.measured.loss for record in train(loop)]
         after = shared_scores(rank, model, config["questions"], pad_id)
         commit_checkpoint(rank, model, tokenizer, STEPS)
         found[cell_name(cell)] = [_flat(before), losses, _flat(after), str(folder)]

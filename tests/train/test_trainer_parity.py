@@ -7,13 +7,12 @@ import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
-from launcher.data.batch import collate
-from launcher.data.order import step_rows
 from launcher.recipe.strategy import Ddp
 from launcher.recipe.training import Training
-from launcher.train.assemble import make_loop
 from launcher.train.loop import train
-from tests.train.ranks import examples, on_ranks, rank_of, recipe, tiny_llama
+from tests.memory_set import MemorySet
+from tests.packs import collate
+from tests.train.ranks import examples, loop_of, on_ranks, rank_of, recipe, tiny_llama
 
 STEPS, BATCH, ROWS = 20, 8, 50
 TRAINING = Training(
@@ -31,7 +30,7 @@ TRAINING = Training(
 
 def our_losses(rank: int, world: int, folder: Path) -> list[float]:
     me = rank_of(rank, world, recipe(TRAINING, Ddp(kind="ddp")), ROWS, folder)
-    return [record.loss for record in train(make_loop(me, tiny_llama(), examples(ROWS), pad_id=0))]
+    return [record.measured.loss for record in train(loop_of(me, tiny_llama(), examples(ROWS)))]
 
 
 class Recording(Trainer):
@@ -52,7 +51,7 @@ class Recording(Trainer):
 
 def their_losses(folder: Path) -> list[float]:
     rows = examples(ROWS)
-    order = [row for step in range(STEPS) for row in step_rows(step, BATCH, ROWS, TRAINING.seed, STEPS * BATCH)]
+    order = [row for step in MemorySet(rows).order(TRAINING, STEPS, BATCH) for row in step]
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=STEPS,

@@ -42,7 +42,7 @@ class Mixture:
         digest = hashlib.sha256(mixing.encode()).hexdigest()
         self.start = MixtureCursor(digest, tuple(stream.start for stream in streams))
 
-    def take(self, cursor: MixtureCursor, packs: int, epochs: int | None = None) -> MixtureStep:
+    def take(self, cursor: MixtureCursor, packs: int, epochs: float | None = None) -> MixtureStep:
         """The next packs of the mixture. A source that ends begins again.
 
         Args:
@@ -60,7 +60,7 @@ class Mixture:
             ended=tuple(replace(end, source=number) for number, step in enumerate(steps) for end in step.ended),
         )
 
-    def progress(self, cursor: MixtureCursor, epochs: int) -> float:
+    def progress(self, cursor: MixtureCursor, epochs: float) -> float:
         """How far the source that is furthest back has got with its epochs; from 0 on."""
         return min(stream.progress(source, epochs) for stream, source in zip(self.streams, cursor.sources, strict=True))
 

@@ -1,9 +1,13 @@
 """The packs of all epochs, one after another: what a step takes depends on the cursor alone, and on no rank."""
 
+import math
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 from launcher.data.stream.consumed import Tally
 from launcher.data.stream.cursor import Cursor
@@ -12,6 +16,9 @@ from launcher.data.stream.permutation import permute, round_keys
 from launcher.data.stream.pieces import Integers
 from launcher.data.stream.window import Window, build_window
 from launcher.errors import InvalidInput
+
+Place = tuple[float, int]
+"""Epochs, and documents of the one that is under way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +50,12 @@ class Step:
     ended: tuple[EpochEnd, ...]
 
 
+WINDOWS_KEPT = 2
+"""The one that is read and the next one, which may be built ahead."""
+
+
 class Stream:
-    """Windows of a data set, in the order of its packing. One window is kept, so the same one is not packed twice."""
+    """Windows of a data set, in the order of its packing. The last ones are kept, so that none is packed twice."""
 
     def __init__(self, index: Index, packing: Packing, manifest: str) -> None:
         """An index of at least one document.
@@ -58,37 +69,44 @@ class Stream:
         self.windows = max(1, len(index.rows) // packing.blocks)
         """Windows of an epoch."""
         self.start = Cursor(manifest, packing.digest)
-        self._kept: tuple[tuple[int, int, Collection[int]], Window] | None = None
+        self._kept: dict[tuple[int, int, Collection[int]], Window] = {}
+        self._building = threading.Lock()
 
-    def take(self, cursor: Cursor, packs: int, epochs: int | None = None) -> Step:
+    def take(self, cursor: Cursor, packs: int, epochs: float | None = None) -> Step:
         """The next packs of the stream; fewer only where it ends.
 
         Args:
-            epochs: The stream ends with this many epochs; by default it never does.
+            epochs: The stream ends with this many epochs, the last of which may be a part of one; by default it never
+                does.
 
         Raises:
             InvalidInput: every document of the data set is excluded.
         """
         assert (cursor.manifest, cursor.packing) == (self.start.manifest, self.start.packing)
+        end = self._end(epochs)
         ended: list[EpochEnd] = []
         parts = []
-        cursor = self._settle(cursor, epochs, ended)
-        while packs and cursor.epoch != epochs:
+        cursor = self._settle(cursor, end, ended)
+        while packs and _passed(cursor) < end:
             window = self.window(cursor)
-            taken = window.living(cursor.pack)[:packs]
-            parts.append(Part(window, taken))
-            cursor = _pass(cursor, window, int(taken[-1]) + 1)
-            cursor = self._settle(replace(cursor, packs=cursor.packs + len(taken)), epochs, ended)
+            taken = _before(end, cursor, window, window.living(cursor.pack)[:packs])
+            if len(taken):
+                parts.append(Part(window, taken))
+            cursor = _pass(cursor, window, int(taken[-1]) + 1 if len(taken) else int(window.living(cursor.pack)[0]))
+            cursor = self._settle(replace(cursor, packs=cursor.packs + len(taken)), end, ended)
             packs -= len(taken)
         return Step(tuple(parts), cursor, tuple(ended))
 
     def window(self, cursor: Cursor) -> Window:
-        """The window that a cursor is in."""
+        """The window that a cursor is in; any thread may ask."""
         key = (cursor.epoch, cursor.window, cursor.excluded)
-        if self._kept is None or self._kept[0] != key:
-            blocks = self.blocks(cursor.epoch, cursor.window)
-            self._kept = key, build_window(self.index, self.packing, cursor, blocks)
-        return self._kept[1]
+        with self._building:
+            if key not in self._kept:
+                while len(self._kept) >= WINDOWS_KEPT:
+                    del self._kept[next(iter(self._kept))]
+                blocks = self.blocks(cursor.epoch, cursor.window)
+                self._kept[key] = build_window(self.index, self.packing, cursor, blocks)
+            return self._kept[key]
 
     def blocks(self, epoch: int, window: int) -> Integers:
         """Blocks of a window; an epoch's are shared out to its windows evenly."""
@@ -100,10 +118,14 @@ class Stream:
         """Epoch and number of the window after this one."""
         return (epoch, window + 1) if window + 1 < self.windows else (epoch + 1, 0)
 
-    def progress(self, cursor: Cursor, epochs: int) -> float:
+    def passed(self, cursor: Cursor) -> int:
+        """Documents passed since the run began, each epoch's counted."""
+        return cursor.epoch * self.documents + _passed(cursor)[1]
+
+    def progress(self, cursor: Cursor, epochs: float) -> float:
         """Documents passed out of all that a run of some epochs passes; from 0 to 1."""
-        done = cursor.epoch * self.documents + cursor.consumed.documents + cursor.left_out.documents
-        return done / (epochs * self.documents)
+        whole, rest = self._end(epochs)
+        return min(1.0, self.passed(cursor) / (whole * self.documents + rest))
 
     def epoch_packs_below(self, packs: int) -> int | None:
         """How many packs the first epoch has, where they are fewer than `packs`; packs no more windows than needed."""
@@ -114,10 +136,18 @@ class Stream:
                 return None
         return found
 
-    def _settle(self, cursor: Cursor, epochs: int | None, ended: list[EpochEnd]) -> Cursor:
+    def _end(self, epochs: float | None) -> Place:
+        """Whole epochs, and documents of one more, with which the stream ends."""
+        if epochs is None:
+            return math.inf, 0
+        # As written in decimals: 0.1 x 10 documents are 1, where floats would round up to 2
+        whole, part = divmod(Fraction(str(epochs)), 1)
+        return whole, math.ceil(part * self.documents)
+
+    def _settle(self, cursor: Cursor, end: Place, ended: list[EpochEnd]) -> Cursor:
         """The cursor in a window that has a pack to take, or at the end; epochs that end on the way are told."""
         for _ in range(self.windows + 1):
-            if cursor.epoch == epochs:
+            if _passed(cursor) >= end:
                 return cursor
             window = self.window(cursor)
             if len(window.living(cursor.pack)):
@@ -131,6 +161,20 @@ class Stream:
         raise InvalidInput(
             "data: every document is empty, or its block is skipped or quarantined; skip fewer, or prepare anew"
         )
+
+
+def _passed(cursor: Cursor) -> Place:
+    return cursor.epoch, cursor.consumed.documents + cursor.left_out.documents
+
+
+def _before(end: Place, cursor: Cursor, window: Window, packs: Integers) -> Integers:
+    """Those of the next packs that begin before the end: all of them but in a last part of an epoch."""
+    if cursor.epoch < end[0]:
+        return packs
+    documents = window.counts[:, 0, cursor.pack :].sum(axis=0)
+    begin: Integers = _passed(cursor)[1] + np.cumsum(documents) - documents
+    inside: npt.NDArray[np.bool_] = begin[packs - cursor.pack] < end[1]
+    return packs[inside]
 
 
 def _pass(cursor: Cursor, window: Window, pack: int) -> Cursor:

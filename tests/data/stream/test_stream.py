@@ -34,7 +34,7 @@ def trained(parts: Sequence[Part], world: int) -> list[list[Id]]:
     """What all ranks together train on in a step, in an order of its own."""
     ranks = [micro_batches(parts, rank, world, micro=2) for rank in range(world)]
     assert len({len(batches) for batches in ranks}) == 1
-    return sorted(pack for batches in ranks for batch in batches for pack in all_ids(batch))
+    return sorted(pack for batches in ranks for batch in batches for pack in all_ids(batch.parts))
 
 
 @settings(max_examples=60, deadline=None)
