@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from launcher.data.batch import Batch, collate
+from launcher.data.batch import Batch
 from launcher.data.encode import Example
 from launcher.data.packed_batch import PackedBatch, collate_packs
 from launcher.data.stream.pack import best_fit_decreasing
 from launcher.train.loss import summed_loss
-from tests.packs import gathered
+from tests.packs import collate, gathered
 
 PACKS_A_BATCH = 4
 Batches = list[Batch] | list[PackedBatch]

@@ -20,15 +20,14 @@ from torch import distributed
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments, get_scheduler
 
-from launcher.data.batch import collate
 from launcher.data.encode import Example
-from launcher.data.order import step_rows
 from launcher.recipe.strategy import Ddp
 from launcher.recipe.training import Training
-from launcher.train.assemble import make_loop
 from launcher.train.loop import train
 from launcher.train.optimizer import make_optimizer
-from tests.train.ranks import rank_of, recipe
+from tests.memory_set import MemorySet
+from tests.packs import collate
+from tests.train.ranks import loop_of, rank_of, recipe
 
 BATCH, TOKENS, WARM_UP = 4, 256, 5
 Times = Iterator[float]
@@ -55,8 +54,7 @@ def rows() -> list[Example]:
 def ordered(steps: int) -> list[Example]:
     """Rows in the order in which the loop takes them."""
     examples = rows()
-    order = [row for step in range(steps) for row in step_rows(step, BATCH, len(examples), 42, steps * BATCH)]
-    return [examples[row] for row in order]
+    return [examples[row] for step in MemorySet(examples).order(training(steps), steps, BATCH) for row in step]
 
 
 def bare(steps: int, folder: Path) -> Times:
@@ -79,7 +77,7 @@ def bare(steps: int, folder: Path) -> Times:
 def ours(steps: int, folder: Path) -> Times:
     made = recipe(training(steps), Ddp(kind="ddp"))
     data = rows()
-    for _ in train(make_loop(rank_of(0, 1, made, len(data), folder), model(), data, pad_id=0)):
+    for _ in train(loop_of(rank_of(0, 1, made, len(data), folder), model(), data)):
         yield time.perf_counter()
 
 
