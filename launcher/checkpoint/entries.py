@@ -30,6 +30,8 @@ class Open(Stamped):
     backend: str
     job_id: str
     hosts: tuple[str, ...]
+    took_over: str | None = None
+    """How it was known that the attempt before, which never closed, has ended; None where that closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Commit(Stamped):
     checkpoint: str
     """Name of its folder in the run directory."""
     manifest_digest: str
+    metric: float | None = None
+    """The latest evaluation's, by which the best checkpoint is told; None before the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,18 @@
 """The run's numbered, create-only log: the ledger of attempts, the list of commits and the fence in one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from launcher.checkpoint.entries import Close, Commit, Entry, Open, Retire, entry_from_json, entry_to_json
 from launcher.errors import LauncherError, RunOwned
+from launcher.storage.retry import Retry
 from launcher.storage.store import AlreadyExists, Store
+
+Result = TypeVar("Result")
+Gone = Callable[[Open], str | None]
+"""Tells how it is known that an attempt which never closed has ended; None where it may be alive."""
 
 ENTRY_NAME = re.compile(r"journal/(\d{8})\.json")
 TRIES = 1000
@@ -15,8 +21,14 @@ TRIES = 1000
 class Journal:
     """One writer's view of the log. Entries never change, so each is read once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, retry: Retry | None = None) -> None:
+        """Nothing is read yet.
+
+        Args:
+            retry: Asks the store again; without, its first failure is raised, and `append` may be called again.
+        """
         self._store = store
+        self._retry = retry
         self._seen: list[Entry] = []
 
     def entries(self) -> list[Entry]:
@@ -25,7 +37,8 @@ class Journal:
         Raises:
             LauncherError: an entry is missing, damaged or of an unknown kind.
         """
-        matches = [ENTRY_NAME.fullmatch(name) for name in self._store.list("journal")]
+        listed = self._ask("journal", lambda: self._store.list("journal"))
+        matches = [ENTRY_NAME.fullmatch(name) for name in listed]
         highest = max((int(match[1]) for match in matches if match), default=0)
         # By number, not by name listed: a folder that is read while it grows may show a later file and not an earlier
         for number in range(len(self._seen) + 1, highest + 1):
@@ -55,27 +68,40 @@ class Journal:
             f"journal of {self._store.location}: {TRIES} entries of other writers came first; try again"
         )
 
-    def open_attempt(self, backend: str, job_id: str, hosts: Sequence[str]) -> "Attempt":
+    def open_attempt(
+        self, backend: str, job_id: str, hosts: Sequence[str], gone: Gone = lambda owner: None
+    ) -> "Attempt":
         """Take the run with a new attempt, numbered from 1.
 
+        Args:
+            gone: Is asked about the last attempt where that never closed.
+
         Raises:
-            RunOwned: the last attempt never closed, or another one opens at the same time.
+            RunOwned: the last attempt never closed and may be alive, or another one opens at the same time.
         """
+        owner = self.owner()
+        took_over = gone(owner) if owner else None
+        found = self.owner()  # it may have closed, or another opened, while `gone` looked
+        if found is not None and (took_over is None or found != owner):
+            raise self._owned_by(found)
+        opens = [entry for entry in self._seen if isinstance(entry, Open)]
+        number = opens[-1].attempt + 1 if opens else 1
+        entry = Open(attempt=number, backend=backend, job_id=job_id, hosts=tuple(hosts), took_over=took_over)
+        self.append(entry)
+        return Attempt(self, number, entry.nonce)
+
+    def owner(self) -> Open | None:
+        """The last attempt where that never closed; None where the run is free."""
         entries = self.entries()
         opens = [entry for entry in entries if isinstance(entry, Open)]
         closed = {entry.attempt for entry in entries if isinstance(entry, Close)}
-        if opens and opens[-1].attempt not in closed:
-            raise self._owned_by(opens[-1])
-        number = opens[-1].attempt + 1 if opens else 1
-        entry = Open(attempt=number, backend=backend, job_id=job_id, hosts=tuple(hosts))
-        self.append(entry)
-        return Attempt(self, number, entry.nonce)
+        return opens[-1] if opens and opens[-1].attempt not in closed else None
 
     def _create_next(self, entry: Entry) -> Entry:
         """Try to create the entry at the next number; what is there afterwards."""
         number = len(self._seen) + 1
         try:
-            self._store.create(_name(number), entry_to_json(entry))
+            self._ask(_name(number), lambda: self._store.create(_name(number), entry_to_json(entry)))
         except AlreadyExists:
             return self._read(number)
         return entry
@@ -96,9 +122,14 @@ class Journal:
     def _read(self, number: int) -> Entry:
         place = f"{self._store.location}/{_name(number)}"
         try:
-            return entry_from_json(self._store.read(_name(number)), place)
+            return entry_from_json(self._ask(_name(number), lambda: self._store.read(_name(number))), place)
         except FileNotFoundError as error:
             raise LauncherError(f"{place} is missing: restore it, or start under another --run-id") from error
+
+    def _ask(self, name: str, ask: Callable[[], Result]) -> Result:
+        if self._retry is None:
+            return ask()
+        return self._retry.call(f"{self._store.location}/{name}", lambda _: ask())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +140,10 @@ class Attempt:
     number: int
     nonce: str
 
-    def commit(self, step: int, checkpoint: str, manifest_digest: str) -> Commit:
-        entry = Commit(attempt=self.number, step=step, checkpoint=checkpoint, manifest_digest=manifest_digest)
+    def commit(self, step: int, checkpoint: str, manifest_digest: str, metric: float | None = None) -> Commit:
+        entry = Commit(
+            attempt=self.number, step=step, checkpoint=checkpoint, manifest_digest=manifest_digest, metric=metric
+        )
         self.journal.append(entry)
         return entry
 

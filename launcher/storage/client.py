@@ -21,8 +21,7 @@ def single_try(store: Store) -> Store:
     On S3 botocore would try 5 times, and s3fs each of these 5 or 25 times: one stalled answer could take half an hour,
     and the last error would not be told. The clients of other stores try as they do, within the time of one try.
     """
-    protocols = store.fs.protocol
-    if "s3" not in ((protocols,) if isinstance(protocols, str) else protocols):
+    if not store.is_s3:
         return store
     options = dict(store.fs.storage_options)
     options["config_kwargs"] = S3 | options.get("config_kwargs", {})

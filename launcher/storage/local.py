@@ -3,13 +3,15 @@
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 TEMPORARY = ".tmp-"
+Check = Callable[[Path], Future[None]]
 
 
 def create(target: Path, data: bytes) -> None:
@@ -22,9 +24,13 @@ def create(target: Path, data: bytes) -> None:
         os.link(temporary, target)
 
 
-def write(target: Path, content: BinaryIO) -> None:
-    """Write a file, or put a new one in its place."""
-    with _staged(target, content) as temporary:
+def write(target: Path, content: BinaryIO, check: Check | None = None) -> None:
+    """Write a file, or put a new one in its place.
+
+    Args:
+        check: Begins to look at what was written, while the disk still takes it; what that raises, this raises.
+    """
+    with _staged(target, content, check) as temporary:
         os.replace(temporary, target)
 
 
@@ -35,7 +41,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _staged(target: Path, content: BinaryIO) -> Iterator[Path]:
+def _staged(target: Path, content: BinaryIO, check: Check | None = None) -> Iterator[Path]:
     """A temporary file beside the target that holds the content, on the disk."""
     _make_folder(target.parent)
     temporary = target.with_name(f"{TEMPORARY}{uuid4().hex}")
@@ -43,7 +49,12 @@ def _staged(target: Path, content: BinaryIO) -> Iterator[Path]:
         with temporary.open("xb") as file:
             shutil.copyfileobj(content, file)
             file.flush()
-            os.fsync(file.fileno())
+            checked = check(temporary) if check else None
+            try:
+                os.fsync(file.fileno())
+            finally:
+                if checked is not None:
+                    checked.result()
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

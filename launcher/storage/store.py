@@ -123,6 +123,23 @@ class Store:
         except OSError as error:
             raise self._cannot_write(name, error) from error
 
+    def put(self, source: str, name: str, check: local.Check | None = None) -> None:
+        """Copy a local file to a name, over what is there.
+
+        Args:
+            check: As for `local.write`; not for object stores.
+        """
+        path = self._path(name)
+        try:
+            if self._is_local:
+                with Path(source).open("rb") as content:
+                    local.write(Path(path), content, check)
+            else:
+                assert check is None
+                self.fs.put_file(source, path)
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
+
     def download(self, name: str, local_folder: Path) -> None:
         """Copy every object below a name into a local folder, over what is there.
 
@@ -149,6 +166,14 @@ class Store:
             raise CannotRemove(
                 f"{self.location}/{name} cannot be removed: {_one_line(error)}; see to its permissions"
             ) from error
+
+    def size(self, name: str) -> int:
+        """Bytes of an object.
+
+        Raises:
+            FileNotFoundError: there is none of this name.
+        """
+        return int(self.fs.info(self._path(name))["size"])
 
     def local_path(self, name: str) -> Path | None:
         """Where an object lies on this machine; None in an object store."""
@@ -184,6 +209,11 @@ class Store:
     def _cannot_write(self, name: str, error: OSError) -> CannotWrite:
         mend = "make room there, or see to its permissions"
         return CannotWrite(f"{self.location}/{name} cannot be written: {_one_line(error)}; {mend}")
+
+    @property
+    def is_s3(self) -> bool:
+        protocols = self.fs.protocol
+        return "s3" in ((protocols,) if isinstance(protocols, str) else protocols)
 
     @property
     def _is_local(self) -> bool:
