@@ -9,6 +9,12 @@ from torch.nn.parallel import DistributedDataParallel
 from launcher.model.precision import autocast
 from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
+from launcher.train.state.holdings import Holdings
+from launcher.train.state.loss_scale import ScalerCounts
+from launcher.train.state.replicated import Replicated
+
+ORDER_MATTERS_FROM = 3
+"""Ranks from which on a sum depends on where a gradient lies in its bucket."""
 
 
 class DdpEngine:
@@ -28,8 +34,12 @@ class DdpEngine:
         self._optimizer = optimizer
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._max_grad_norm = training.max_grad_norm if training.max_grad_norm is not None else float("inf")
+        self._settled = distributed.get_world_size() < ORDER_MATTERS_FROM
 
     def accumulate(self, loss_of: LossOf, *, last: bool) -> torch.Tensor:
+        if not self._settled:
+            self._settle(loss_of)
+            self._settled = True
         with nullcontext() if last else self._model.no_sync():
             with self._autocast:
                 loss = loss_of(self._model)
@@ -44,6 +54,22 @@ class DdpEngine:
         self._scaler.update()
         self._optimizer.zero_grad()
         return Update(norm, applied=self._scaler.get_scale() >= scale)
+
+    def holdings(self) -> Holdings:
+        return Replicated(self._optimizer, ScalerCounts(self._scaler))
+
+    def _settle(self, loss_of: LossOf) -> None:
+        """Let DDP lay out its buckets anew before the first step, as it does after the first backward pass.
+
+        Otherwise the first step of an attempt would sum in another order than the same step of a run that went on.
+        """
+        device = self._trained[0].device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            for _ in range(2):
+                with self._autocast:
+                    loss = loss_of(self._model)
+                (loss * 0.0).backward()  # type: ignore[no-untyped-call]
+        self._optimizer.zero_grad()
 
 
 def _sum_over_ranks(

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from launcher.train.state.holdings import Holdings
+
 LossOf = Callable[[nn.Module], torch.Tensor]
 """Runs the forward pass of one micro-batch through the model it is given: a scalar loss."""
 
@@ -30,3 +32,6 @@ class Engine(Protocol):
 
     def step(self) -> Update:
         """Clip, change the weights, forget the gradients."""
+
+    def holdings(self) -> Holdings:
+        """Where weights and the optimiser's memory are, for checkpoints."""

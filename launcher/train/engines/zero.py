@@ -8,6 +8,8 @@ from launcher.model.zero import zero_config
 from launcher.recipe.strategy import DeepSpeed
 from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
+from launcher.train.state.deepspeed_internals import check_internals, undo_first_step, zero_holdings
+from launcher.train.state.holdings import Holdings
 
 
 class ZeroEngine:
@@ -23,6 +25,8 @@ class ZeroEngine:
             config=zero_config(strategy, training, next(model.parameters()).device),
             dist_init_required=False,
         )
+        check_internals(self._engine, self._stage)
+        undo_first_step(self._engine, self._stage)
 
     def accumulate(self, loss_of: LossOf, *, last: bool) -> torch.Tensor:
         self._engine.set_gradient_accumulation_boundary(last)
@@ -37,6 +41,9 @@ class ZeroEngine:
         self._engine.step()
         norm = self._engine.get_global_grad_norm() if norm is None else norm
         return Update(float(norm), applied=bool(self._engine.was_step_applied()))
+
+    def holdings(self) -> Holdings:
+        return zero_holdings(self._engine, self._stage)
 
     def _norm(self) -> torch.Tensor:
         gradients = [parameter.grad for parameter in self._engine.module.parameters() if parameter.grad is not None]
