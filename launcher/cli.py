@@ -87,7 +87,19 @@ def make_parser() -> argparse.ArgumentParser:
     running = add("run", run, "train here, and show base, tuned and classical model side by side")
     _recipe_arguments(running)
     running.add_argument(
-        "--run-id", metavar="ID", help="name of the run directory (default: made from recipe and time)"
+        "--run-id",
+        metavar="ID",
+        help="name of the run directory (default: made from recipe and time); a run with commits goes on",
+    )
+    running.add_argument(
+        "--takeover", action="store_true", help="the attempt that has this run has ended, though it could not say so"
+    )
+    running.add_argument(
+        "--allow-recipe-change",
+        metavar="FIELD",
+        action="append",
+        default=[],
+        help="a field, or section, of the recipe that a run which goes on may have changed; may be given again",
     )
 
     predicting = add("predict", predict, "ask a run's model about texts")
@@ -161,9 +173,10 @@ def run(chosen: argparse.Namespace) -> int:
     recipe, profile = _load(chosen)
     from rich.console import Console
 
-    from launcher.train.run import run_recipe
+    from launcher.train.run import Options, run_recipe
 
-    return run_recipe(recipe, profile, chosen.run_id, Console())
+    options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
+    return run_recipe(recipe, profile, options, Console())
 
 
 def prepare(chosen: argparse.Namespace) -> int:

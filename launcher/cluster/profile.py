@@ -21,3 +21,5 @@ class Local(Section):
     """Where a node keeps what it reads from object stores."""
     cache_gib: PositiveFloat = 50.0
     """GiB that training data may take there."""
+    hours_between_failures: PositiveFloat = 24.0
+    """What is expected of a node; by it `save_strategy: auto` chooses how often to commit."""

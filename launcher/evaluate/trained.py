@@ -20,7 +20,7 @@ from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.method import Full
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import BASE, RECIPE
+from launcher.storage.layout import BASE, MODEL, RECIPE
 from launcher.storage.runs import find_run
 from launcher.storage.store import Store
 
@@ -42,7 +42,7 @@ class Trained:
 
 @contextmanager
 def load_trained(run: str) -> Iterator[Trained]:
-    """Load what a run committed last: its model, or a checkpoint where it has not come to its end.
+    """Load the model that a run ended with.
 
     Args:
         run: the run directory as path or URL, or a run's id under `runs/`.
@@ -52,7 +52,7 @@ def load_trained(run: str) -> Iterator[Trained]:
     """
     store = find_run(run)
     recipe = Recipe.model_validate(yaml.safe_load(store.read(RECIPE)))
-    commits = live_commits(Journal(store).entries())
+    commits = [commit for commit in live_commits(Journal(store).entries()) if commit.checkpoint == MODEL]
     if not commits:
         raise InvalidInput(f"{store.location}: the run has committed no model; see its journal/ and logs/")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

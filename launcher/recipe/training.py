@@ -27,6 +27,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Interval = PositiveInt | Annotated[float, Field(gt=0, lt=1)]
 """Steps, or where it is less than 1 a share of all the run's steps."""
 Strategy = Literal["no", "steps", "epoch"]
+SaveStrategy = Literal["no", "steps", "epoch", "minutes", "auto"]
 Mode = Literal["packed", "padded", "length-grouped"]
 """How documents become rows: several a row, one a row, or one a row beside others of its length."""
 LongDocuments = Literal["truncate", "split"]
@@ -44,6 +45,8 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "logging_steps": ("logging_strategy", ("steps",)),
     "eval_steps": ("eval_strategy", ("steps",)),
     "save_steps": ("save_strategy", ("steps",)),
+    "save_minutes": ("save_strategy", ("minutes",)),
+    "save_budget": ("save_strategy", ("auto",)),
     "load_best_model_at_end": ("eval_strategy", ("steps", "epoch")),
     "early_stopping_patience": ("eval_strategy", ("steps", "epoch")),
 }
@@ -110,12 +113,21 @@ class Training(Section):
     """When the validation rows are scored during training, and after the last step, unless it says `no`."""
     eval_steps: Interval | None = None
     """Steps between two evaluations, or a share of all steps; null takes `logging_steps`, else 500."""
-    save_strategy: Strategy = "steps"
-    """When checkpoints are committed during training. The model is stored after the last step in any case."""
+    save_strategy: SaveStrategy | None = None
+    """When the state of training is committed, and after the last step, unless it says `no`. `auto` weighs what saving
+    costs against what a failure would lose; null is `steps` or `minutes` where these are given, else `auto`."""
     save_steps: NonNegativeInt | Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Steps between two checkpoints, or a share of all steps; 0 saves none before the end; null is 500."""
-    save_total_limit: PositiveInt | None = None
-    """Checkpoints to keep; null keeps all."""
+    """Steps between two commits, or a share of all steps; 0 commits the last step only; null is 500."""
+    save_minutes: PositiveFloat | None = None
+    """Minutes between two commits; null is 15."""
+    save_budget: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Largest share of the time that `auto` lets saving take; null is 0.01."""
+    save_total_limit: PositiveInt | None = 3
+    """Newest commits to keep; null keeps all."""
+    save_keep_every_steps: PositiveInt | None = None
+    """Commits after a multiple of so many steps are kept beyond the limit."""
+    save_keep_best: NonNegativeInt = 0
+    """So many of the best commits, by `metric_for_best_model`, are kept beyond the limit."""
     load_best_model_at_end: bool = False
     """End with the weights of the best evaluation instead of the last step's."""
     metric_for_best_model: Literal["loss", "accuracy", "macro_f1"] = "loss"
@@ -133,6 +145,13 @@ class Training(Section):
         if self.packing:
             return "packed"
         return "padded" if self.train_sampling_strategy == "random" else "length-grouped"
+
+    @property
+    def saving(self) -> SaveStrategy:
+        """When the state of training is committed."""
+        if self.save_strategy is not None:
+            return self.save_strategy
+        return "steps" if self.save_steps is not None else "minutes" if self.save_minutes is not None else "auto"
 
     @property
     def order_seed(self) -> int:
@@ -166,7 +185,8 @@ class Training(Section):
     def _something_to_act_on(cls, value: T, info: ValidationInfo) -> T:
         assert info.field_name is not None
         other, allowed = NEEDS[info.field_name]
-        if value not in (None, False) and info.data.get(other, allowed[0]) not in allowed:
+        said = info.data.get(other)  # nothing where it is null, or wrong itself
+        if value not in (None, False) and said is not None and said not in allowed:
             raise ValueError(f"{info.field_name} needs {other}: {' or '.join(allowed)}")
         return value
 

@@ -16,6 +16,10 @@ class Tally:
     """Tokens of the step to come, without padding."""
     loss: float
     """Summed cross-entropy of the latest step that has ended."""
+    busy: float = 0.0
+    """Ranks whose last snapshot is on its way."""
+    wishes: float = 0.0
+    """Ranks that by their clock would save; one of them decides."""
 
 
 class Agreement:
@@ -32,6 +36,13 @@ class Agreement:
         work = distributed.all_reduce(values, group=self._group, async_op=True)
         assert work is not None
         self._pending = values, work
+
+    def sum(self, values: list[float]) -> list[float]:
+        """The sums over all ranks, waited for."""
+        summed = torch.tensor(values, dtype=torch.float64)
+        distributed.all_reduce(summed, group=self._group)
+        found: list[float] = summed.tolist()
+        return found
 
     def collect(self) -> Tally:
         """The sums over all ranks of what was proposed last."""

@@ -1,13 +1,10 @@
 """The loop of a rank, put together from its job."""
 
-from collections.abc import Callable
-
 import torch
 
 from launcher.model.adapt import TrainableModel
 from launcher.model.neftune import add_neftune
 from launcher.plan.flops import peak_flops
-from launcher.train.cadence import Moment
 from launcher.train.engines.build import build_engine
 from launcher.train.feed import Feed
 from launcher.train.loop import Loop
@@ -16,10 +13,8 @@ from launcher.train.rank import Rank
 from launcher.train.schedule import Schedule
 
 
-def make_loop(
-    rank: Rank, model: TrainableModel, feed: Feed, after_step: Callable[[Moment], bool] = lambda now: False
-) -> Loop:
-    """Engine and schedule around a model that is loaded and adapted; `after_step` is the loop's."""
+def make_loop(rank: Rank, model: TrainableModel, feed: Feed) -> Loop:
+    """Engine and schedule around a model that is loaded and adapted."""
     job, training = rank.job, rank.job.recipe.training
     if training.neftune_noise_alpha is not None:
         add_neftune(model, training.neftune_noise_alpha)
@@ -37,5 +32,4 @@ def make_loop(
         device=rank.device,
         flops_per_token=job.flops_per_token,
         peak_flops=peak_flops(torch.cuda.get_device_name(rank.device)) if rank.device.type == "cuda" else None,
-        after_step=after_step,
     )

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from launcher.recipe.training import Strategy, Training, in_steps
+from launcher.recipe.training import SaveStrategy, Strategy, Training, in_steps
 
 EVERY = 500
 """Steps between two evaluations or checkpoints where a recipe does not say, as in Hugging Face's Trainer."""
@@ -23,7 +23,7 @@ class Moment:
     """The step that has just run took the last document of an epoch."""
 
 
-def due(strategy: Strategy, every: float, now: Moment) -> bool:
+def due(strategy: Strategy | SaveStrategy, every: float, now: Moment) -> bool:
     """Whether it is time for something. The end is always a time.
 
     Args:
@@ -50,9 +50,11 @@ def evaluation_due(training: Training, now: Moment) -> bool:
 
 
 def save_due(training: Training, now: Moment) -> bool:
-    """Whether a checkpoint is committed."""
+    """Whether the state is committed at this step, whatever the time."""
+    if training.saving in ("minutes", "auto"):
+        return now.last
     every = EVERY if training.save_steps is None else training.save_steps
-    return due(training.save_strategy, every, now)
+    return due(training.saving, every, now)
 
 
 @dataclass(slots=True)

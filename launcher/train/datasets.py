@@ -1,7 +1,7 @@
 """What a run trains on, prepared once below its storage for all runs that read the same."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,21 +55,35 @@ class Preparation:
     screen: RunConsole
 
 
-def training_data(how: Preparation, dataset: Dataset) -> TrainingData:
-    """Prepare what is not prepared yet, in the Ray cluster at hand, and plan the steps.
+def prepared_sets(how: Preparation, dataset: Dataset) -> list[PreparedSet]:
+    """What the recipe's sources come to; what is not prepared yet is, in the Ray cluster at hand.
 
     Raises:
         InvalidInput: rows do not fit, or a data set was made with another tokenizer or for another task.
         LauncherError: a task failed, or a store did.
     """
-    recipe, world = how.recipe, how.placement.workers
     opened = [_open(how, source) for source in dataset.sources]
     for each in opened:
         _tell(how, each)
+    return opened
+
+
+def training_data(
+    how: Preparation, dataset: Dataset, opened: Sequence[PreparedSet], global_batch: int | None = None
+) -> TrainingData:
+    """Plan the steps.
+
+    Args:
+        global_batch: Of a run that goes on; it holds at any world size.
+    """
+    recipe, training, world = how.recipe, how.recipe.training, how.placement.workers
+    if global_batch is not None:
+        update = {"global_batch_size": global_batch, "gradient_accumulation_steps": None}
+        training = training.model_copy(update=update)
     documents, tokens = (
         sum(getattr(each.manifest.totals, name) for each in opened) for name in ("documents", "tokens")
     )
-    batches = plan_batches(recipe.training, world=world, documents=documents, tokens=tokens)
+    batches = plan_batches(training, world=world, documents=documents, tokens=tokens)
     sets = tuple(
         TrainingSet(each.store.location, each.manifest.digest, _packing(recipe, each, batches), source.weight)
         for each, source in zip(opened, dataset.sources, strict=True)

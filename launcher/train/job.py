@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from launcher.checkpoint.contents import Origin
 from launcher.data.encode import TestRow
 from launcher.data.stream.packing import Packing
 from launcher.plan.batch import BatchPlan
 from launcher.plan.placement import Placement
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
+from launcher.train.resuming import Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Job:
     batches: BatchPlan
     placement: Placement
     flops_per_token: float | None
+    origin: Origin
+    """What the run is, as its checkpoints say."""
+    failure_s: float
+    """Seconds between failures of the job that are expected."""
+    resume: Resume | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from launcher.data.batch import Batch
 from launcher.data.packed_batch import PackedBatch
+from launcher.data.stream.cursor import MixtureCursor
 from launcher.train.agree import Agreement, Tally
 from launcher.train.cadence import Moment
 from launcher.train.engines.engine import Engine, Update
@@ -38,8 +40,24 @@ class Loop:
     """Known where the model's architecture is."""
     peak_flops: float | None
     """Operations a second of one device, where they are known."""
-    after_step: Callable[[Moment], bool]
-    """Told of each step that has run, on all ranks alike; returns whether it is to be the last."""
+
+
+class Saving(Protocol):
+    """What commits the state of training; asked and told on all ranks alike."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last snapshot is on its way from this rank."""
+
+    @property
+    def wished(self) -> bool:
+        """Whether it is time to save by this rank's clock."""
+
+    def due(self, now: Moment, agreed: Tally) -> bool:
+        """Whether to save now."""
+
+    def save(self, now: Moment, cursor: MixtureCursor) -> None:
+        """Save; all records up to now are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +80,53 @@ class _Done:
     progress: float
 
 
-def train(loop: Loop) -> Iterator[Record]:
+def train(
+    loop: Loop, after_step: Callable[[Moment], bool] = lambda now: False, saving: Saving | None = None
+) -> Iterator[Record]:
     """Run every step until the last; the record of a step follows while a later one runs.
 
     Ranks agree on a step's label count while the step before it runs, and that same sum carries the loss of the
-    step before that: no step waits for the network, and losses are known two steps late.
+    step before that: no step waits for the network, and losses are known two steps late, or when the state is saved.
+
+    Args:
+        after_step: Told of each step that has run, on all ranks alike; returns whether it is to be the last.
     """
     loop.model.train()
     agreement = Agreement()
-    speedometer, countdown = Speedometer(), Countdown(loop.feed.progress)
-    waiting: deque[_Done] = deque()
+    meters = _Meters(loop)
+    waiting: deque[_Done | None] = deque()  # None where a record went out already
     latest_loss, stop = 0.0, False
     first, ahead = loop.feed.step, loop.feed.next()
-    agreement.propose(_tally(ahead, loss=0.0))
+    agreement.propose(_tally(ahead, 0.0, saving))
     for step in count(first):
         agreed = agreement.collect()
-        if step >= first + 2:
-            done = waiting.popleft()
-            speed = speedometer.add(int(done.tally.tokens))
-            yield Record(_measured(loop, done, agreed.loss, speed, countdown.left(done.progress)), done.moment)
+        if step >= first + 2 and (done := waiting.popleft()) is not None:
+            yield meters.record(done, agreed.loss)
         if not waiting and (stop or ahead is None) and step > first:
             return
         now, ahead = ahead, None if stop or ahead is None else loop.feed.next()
-        agreement.propose(_tally(ahead, latest_loss))
-        if now is not None and not stop:
-            done = _step(loop, step, now, agreed, last=ahead is None)
-            with speedometer.paused():
-                stop = loop.after_step(done.moment)
-            waiting.append(replace(done, moment=replace(done.moment, last=stop or ahead is None)))
-            latest_loss = done.loss
+        agreement.propose(_tally(ahead, latest_loss, saving))
+        if now is None or stop:
+            continue
+        done = _step(loop, step, now, agreed, last=ahead is None)
+        latest_loss = done.loss
+        with meters.speedometer.paused():
+            stop = after_step(done.moment)
+        done = replace(done, moment=replace(done.moment, last=stop or ahead is None))
+        waiting.append(done)
+        if saving is not None and saving.due(done.moment, agreed):
+            late = [each for each in waiting if each is not None]
+            losses = agreement.sum([each.loss for each in late])
+            yield from (meters.record(each, loss) for each, loss in zip(late, losses, strict=True))
+            waiting = deque([None] * len(waiting))
+            with meters.speedometer.paused():
+                saving.save(done.moment, now.cursor)
 
 
-def _tally(feed: StepFeed | None, loss: float) -> Tally:
-    return Tally(0, 0, loss) if feed is None else Tally(feed.label_tokens, feed.tokens, loss)
+def _tally(feed: StepFeed | None, loss: float, saving: Saving | None) -> Tally:
+    busy, wishes = (0.0, 0.0) if saving is None else (float(saving.busy), float(saving.wished))
+    labels, tokens = (0, 0) if feed is None else (feed.label_tokens, feed.tokens)
+    return Tally(labels, tokens, loss, busy, wishes)
 
 
 def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally, *, last: bool) -> _Done:
@@ -125,19 +157,29 @@ def _share_of_mean(model: nn.Module, *, batch: Batch | PackedBatch, label_tokens
     return summed_loss(model, batch) / label_tokens
 
 
-def _measured(loop: Loop, done: _Done, loss: float, speed: float, seconds_left: float) -> StepRecord:
-    """The record of a step from its sum of losses over the ranks, in nats."""
-    utilisation = None
-    if loop.flops_per_token is not None and loop.peak_flops is not None:
-        utilisation = speed / loop.world * loop.flops_per_token / loop.peak_flops
-    return StepRecord(
-        step=done.moment.step,
-        loss=loss / done.tally.label_tokens,
-        learning_rate=done.learning_rate,
-        grad_norm=done.update.grad_norm,
-        tokens=int(done.tally.tokens),
-        tokens_per_second=speed,
-        mfu=utilisation,
-        memory_gib=peak_memory_gib(loop.device),
-        seconds_left=seconds_left,
-    )
+class _Meters:
+    """Records of steps, as their losses become known."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._countdown = Countdown(loop.feed.progress)
+        self.speedometer = Speedometer()
+
+    def record(self, done: _Done, loss: float) -> Record:
+        """The record of a step from its sum of losses over the ranks, in nats."""
+        loop, utilisation = self._loop, None
+        speed = self.speedometer.add(int(done.tally.tokens))
+        if loop.flops_per_token is not None and loop.peak_flops is not None:
+            utilisation = speed / loop.world * loop.flops_per_token / loop.peak_flops
+        measured = StepRecord(
+            step=done.moment.step,
+            loss=loss / done.tally.label_tokens,
+            learning_rate=done.learning_rate,
+            grad_norm=done.update.grad_norm,
+            tokens=int(done.tally.tokens),
+            tokens_per_second=speed,
+            mfu=utilisation,
+            memory_gib=peak_memory_gib(loop.device),
+            seconds_left=self._countdown.left(done.progress),
+        )
+        return Record(measured, done.moment)

@@ -14,9 +14,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a rank sits."""
+
+    node: int
+    """From 0."""
+    local: int
+    """From 0, on its node."""
+    local_world: int
+    """Ranks on its node."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rank:
     number: int
     world: int
+    seat: Seat
     device: torch.device
     job: Job
     store: Store

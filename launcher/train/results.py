@@ -1,4 +1,4 @@
-"""What a run leaves behind: scores of base and tuned model, checkpoints, the model itself, and the commits."""
+"""What a run leaves behind: scores of base and tuned model, and the model itself."""
 
 import json
 import tempfile
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import distributed
 
-from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt, Journal
 from launcher.checkpoint.manifest import folder_manifest
 from launcher.data.encode import TestRow
 from launcher.evaluate.score import Scores
 from launcher.model.adapt import TrainableModel, base_only
-from launcher.storage.layout import BASE_SCORES, MODEL, checkpoint_folder, tuned_scores
+from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
 from launcher.train.rank import Rank
 from launcher.train.scoring import shared_scores
 from launcher.train.weights import gathered_weights
@@ -42,23 +41,10 @@ def score_once(rank: Rank, which: Which, model: TrainableModel, rows: Sequence[T
 
 
 def commit_model(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int) -> None:
-    """Store what was trained in `step` steps as the run's model, and name it in the journal."""
-    _commit(rank, model, tokenizer, step, MODEL)
+    """Store what was trained in `step` steps as the run's model, and name it in the journal.
 
-
-def commit_checkpoint(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int) -> None:
-    """Store what was trained so far, name it in the journal, and let go of the oldest beyond `save_total_limit`."""
-    _commit(rank, model, tokenizer, step, checkpoint_folder(step, rank.job.attempt, rank.job.nonce))
-    limit = rank.job.recipe.training.save_total_limit
-    if rank.leads and limit is not None:
-        attempt = _attempt(rank)
-        for commit in live_commits(attempt.journal.entries())[:-limit]:
-            attempt.retire(commit.checkpoint)
-            rank.store.remove(commit.checkpoint)
-
-
-def _commit(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", step: int, name: str) -> None:
-    """Adapter or model with its tokenizer in Hugging Face layout; all ranks call it together, and rank 0 writes."""
+    Adapter or model with its tokenizer in Hugging Face layout; all ranks call it together, and rank 0 writes.
+    """
     weights = gathered_weights(model, rank.job.recipe.strategy, keep=rank.leads)
     if rank.leads:
         with tempfile.TemporaryDirectory(prefix="ll-model-") as made:
@@ -66,10 +52,6 @@ def _commit(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokenizerBa
             tokenizer.save_pretrained(made)
             manifest = folder_manifest(Path(made))
             Path(made, "MANIFEST.json").write_bytes(manifest.content)
-            rank.store.upload(Path(made), name)
-        _attempt(rank).commit(step, name, manifest.digest)
+            rank.store.upload(Path(made), MODEL)
+        Attempt(Journal(rank.store), rank.job.attempt, rank.job.nonce).commit(step, MODEL, manifest.digest)
     distributed.barrier()
-
-
-def _attempt(rank: Rank) -> Attempt:
-    return Attempt(Journal(rank.store), rank.job.attempt, rank.job.nonce)

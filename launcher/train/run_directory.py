@@ -1,18 +1,23 @@
 """Taking a run directory for a new attempt."""
 
-import os
 import re
 import socket
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
+
+import yaml
 
 from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt, Journal
+from launcher.checkpoint.recipe_change import allowed, differences
 from launcher.errors import InvalidInput
 from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import MODEL, RECIPE
+from launcher.storage.retry import Retry
 from launcher.storage.store import AlreadyExists, Store
+from launcher.train.takeover import LOCAL, gone, job_id
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 
@@ -37,8 +42,11 @@ def new_run_id(recipe: Recipe) -> str:
     return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
-def check_run(store: Store, recipe: Recipe) -> None:
+def check_run(store: Store, recipe: Recipe, may_change: Collection[str] = ()) -> None:
     """Make sure that a run directory can be taken; nothing stays written.
+
+    Args:
+        may_change: Fields of the recipe that may differ from what the run began with.
 
     Raises:
         InvalidInput: the storage cannot be written, or the run is another recipe's, or has ended.
@@ -46,12 +54,15 @@ def check_run(store: Store, recipe: Recipe) -> None:
     store.check_writable()
     if any(commit.checkpoint == MODEL for commit in live_commits(Journal(store).entries())):
         raise InvalidInput(f"--run-id: {store.location} has ended with a model; give another id, or leave it out")
-    if store.exists(RECIPE) and store.read(RECIPE) != _content(recipe):
-        raise _another(store)
+    if store.exists(RECIPE):
+        _check_recipe(store, recipe, may_change)
 
 
-def open_run(store: Store, recipe: Recipe) -> Attempt:
-    """Take the run directory for a new attempt.
+def open_run(store: Store, recipe: Recipe, may_change: Collection[str] = (), *, takeover: bool = False) -> Attempt:
+    """Take the run directory for a new attempt; the recipe that it began with stays there.
+
+    Args:
+        takeover: The user says that the attempt before has ended.
 
     Raises:
         InvalidInput: the run is another recipe's.
@@ -60,14 +71,23 @@ def open_run(store: Store, recipe: Recipe) -> Attempt:
     try:
         store.create(RECIPE, _content(recipe))
     except AlreadyExists:
-        if store.read(RECIPE) != _content(recipe):
-            raise _another(store) from None
-    return Journal(store).open_attempt("local", str(os.getpid()), [socket.gethostname()])
+        _check_recipe(store, recipe, may_change)
+    return Journal(store, Retry()).open_attempt(LOCAL, job_id(), [socket.gethostname()], gone(store, takeover=takeover))
 
 
 def _content(recipe: Recipe) -> bytes:
     return f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
 
 
-def _another(store: Store) -> InvalidInput:
-    return InvalidInput(f"--run-id: {store.location} holds a run of another recipe; give another id")
+def _check_recipe(store: Store, recipe: Recipe, may_change: Collection[str]) -> None:
+    content = store.read(RECIPE)
+    if content == _content(recipe):
+        return
+    found = list(differences(yaml.safe_load(content), recipe.model_dump(mode="json")))
+    refused = [line for path, line in found if not allowed(path, may_change)]
+    if refused or not found:
+        told = "; ".join(refused) or "it is another launcher's"
+        raise InvalidInput(
+            f"--run-id: {store.location} holds a run of another recipe ({told}); give another id, or name what may "
+            "change: --allow-recipe-change FIELD"
+        )

@@ -15,12 +15,12 @@ def leading_tracks(rank: Rank) -> Iterator[Tracks | None]:
     if not rank.leads:
         yield None
         return
-    first = rank.job.attempt == 1
+    first, resume = rank.job.attempt == 1, rank.job.resume
     tracks = open_tracks(
         EventLog(rank.store, rank.job.attempt, rank.number),
         rank.store,
         rank.job.recipe,
-        resumed_step=None if first else 0,
+        resumed_step=None if first else 0 if resume is None else resume.progress.step,
         past=() if first else read_events(rank.store),
         tell=lambda text: rank.tell(Note(text)),
     )

@@ -32,8 +32,10 @@ from launcher.train.loop import Loop, train
 from launcher.train.milestones import Milestones
 from launcher.train.open_feed import open_feed
 from launcher.train.output import output_to
-from launcher.train.rank import Rank
+from launcher.train.rank import Rank, Seat
+from launcher.train.restoring import restore
 from launcher.train.results import Which, commit_model, score_once
+from launcher.train.saving import Saving, open_saving
 from launcher.train.tracking import leading_tracks
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def work(config: dict[str, Any]) -> None:
             torch.set_num_threads(job.placement.threads)
             device = get_device() if job.placement.device == "cuda" else torch.device("cpu")
             assert isinstance(device, torch.device)
-            rank = Rank(number, context.get_world_size(), device, job, store, desk)
+            seat = Seat(context.get_node_rank(), context.get_local_rank(), context.get_local_world_size())
+            rank = Rank(number, context.get_world_size(), seat, device, job, store, desk)
             _run(rank, ray.get(config["data"]))
         except BaseException as error:
             traceback.print_exc()
@@ -78,11 +81,17 @@ def _run(rank: Rank, data: JudgedData) -> None:
     model = trainable_model(recipe, folder, tokenizer, rank.device)
     if recipe.training.packing:
         use_varlen(model, rank.device, PRECISIONS[recipe.training.precision])
-    milestones = Milestones(rank, model, tokenizer, data.validation)
     with open_feed(rank, pad_id) as feed, leading_tracks(rank) as tracks:
-        loop = make_loop(rank, model, feed, milestones.after)
+        loop = make_loop(rank, model, feed)
+        milestones = Milestones(rank, loop.engine, model, pad_id, data.validation)
         base = _score(rank, "base", model, data.test, pad_id)
-        step = _train(rank, loop, milestones, tracks)
+        if rank.job.resume is not None:
+            restore(rank, rank.job.resume, loop, milestones)
+        step = loop.feed.step
+        if rank.job.resume is None or not rank.job.resume.progress.last:
+            with open_saving(rank, loop, milestones, tracks) as saving:
+                step = _train(rank, loop, milestones, saving, tracks)
+        milestones.finish()
         tuned = _score(rank, "tuned", model, data.test, pad_id)
         if tracks is not None:
             tracks.emit("result", step, base=base, tuned=tuned)
@@ -95,11 +104,11 @@ def _score(rank: Rank, which: Which, model: TrainableModel, test: Judged, pad_id
     return judged_metrics(test.rows, score_once(rank, which, model, test.rows, pad_id), test.truths)
 
 
-def _train(rank: Rank, loop: Loop, milestones: Milestones, tracks: Tracks | None) -> int:
+def _train(rank: Rank, loop: Loop, milestones: Milestones, saving: Saving | None, tracks: Tracks | None) -> int:
     """Train to the end; returns the steps that it took."""
     started = told = time.monotonic()
-    training, step = rank.job.recipe.training, 0
-    for record in train(loop):
+    training, step = rank.job.recipe.training, loop.feed.step
+    for record in train(loop, milestones.after, saving):
         measured, moment = record.measured, record.moment
         step = moment.step
         if tracks is None:
@@ -111,6 +120,7 @@ def _train(rank: Rank, loop: Loop, milestones: Milestones, tracks: Tracks | None
         if time.monotonic() - told > PROGRESS_INTERVAL_S or moment.last:
             rank.tell(Progress(measured, loop.steps, moment.last))
             told = time.monotonic()
-    rank.tell(Stage(f"trained {step:,} steps in {time.monotonic() - started:.0f} s"))
-    milestones.finish()
+    rank.tell(Stage(f"trained to step {step:,} in {time.monotonic() - started:.0f} s"))
+    if saving is not None:
+        saving.finish()
     return step

@@ -11,6 +11,7 @@ import torch
 from torch import distributed, multiprocessing
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from launcher.checkpoint.contents import Origin
 from launcher.data.encode import IGNORED, Example
 from launcher.plan.batch import plan_batches
 from launcher.plan.placement import Placement
@@ -25,7 +26,7 @@ from launcher.storage.store import Store
 from launcher.train.assemble import make_loop
 from launcher.train.job import CacheFolder, Job
 from launcher.train.loop import Loop
-from launcher.train.rank import Rank
+from launcher.train.rank import Rank, Seat
 from tests.memory_set import MemorySet
 
 RankFunction = Callable[..., Any]
@@ -123,8 +124,11 @@ def rank_of(number: int, world: int, made: Recipe, rows: int, folder: Path) -> R
         batches=plan_batches(made.training, world=world, documents=rows),
         placement=Placement(world, "cpu", 1),
         flops_per_token=None,
+        origin=Origin("run", {}, "", {}, {}),
+        failure_s=3600.0,
+        resume=None,
     )
-    return Rank(number, world, torch.device("cpu"), job, Store.open(str(folder)), desk=None)
+    return Rank(number, world, Seat(0, number, world), torch.device("cpu"), job, Store.open(str(folder)), desk=None)
 
 
 def loop_of(rank: Rank, model: Any, rows: Sequence[Example], pad_id: int = 0) -> Loop:

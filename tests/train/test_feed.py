@@ -45,7 +45,7 @@ def rank_on(made: SmallSet, number: int, world: int, corrupt: str, folder: Path)
     batches = plan_batches(TRAINING, world=world, documents=totals.documents, tokens=totals.tokens)
     given = TrainingSet(made.store.location, made.manifest.digest, packing(made), 1.0)
     job = replace(rank.job, training_sets=(given,), batches=batches)
-    return Quiet(number, world, rank.device, job, rank.store, desk=None)  # type: ignore[arg-type]
+    return Quiet(number, world, rank.seat, rank.device, job, rank.store, desk=None)  # type: ignore[arg-type]
 
 
 def epoch_of(feed: Feed) -> dict[str, Any]:

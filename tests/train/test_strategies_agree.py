@@ -27,7 +27,7 @@ from launcher.recipe.training import Training
 from launcher.train.engines.ops import build_ops
 from launcher.train.loop import train
 from launcher.train.ray_local import local_ray
-from launcher.train.results import commit_checkpoint
+from launcher.train.results import commit_model
 from launcher.train.scoring import shared_scores
 from tests.train import ranks
 
@@ -117,7 +117,7 @@ def walk(config: dict[str, Any]) -> None:
         before = shared_scores(rank, model, config["questions"], pad_id)
         losses = [record.measured.loss for record in train(loop)]
         after = shared_scores(rank, model, config["questions"], pad_id)
-        commit_checkpoint(rank, model, tokenizer, STEPS)
+        commit_model(rank, model, tokenizer, STEPS)
         found[cell_name(cell)] = [_flat(before), losses, _flat(after), str(folder)]
     if context.get_world_rank() == 0:
         (Path(config["folder"]) / "found.json").write_text(json.dumps(found))
@@ -197,5 +197,5 @@ def test_losses_fall(found: dict[str, Found], cell: Cell) -> None:
 
 
 def _weights(found: Found) -> dict[str, Any]:
-    (file,) = Path(found.folder).glob("checkpoints/*/*.safetensors")
+    (file,) = Path(found.folder).glob("model/*.safetensors")
     return load_file(file)
