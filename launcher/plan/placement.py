@@ -31,9 +31,10 @@ def place(profile: Local, machine: Machine) -> Placement:
     if available == 0:
         raise InvalidInput("cluster.accelerator: gpu is asked for, but this machine has none; say cpu or auto")
     workers = profile.workers or (available if device == "cuda" else min(2, available))
-    if workers > available:
+    if workers > available and not (profile.oversubscribe and device == "cpu"):
+        rehearse = ", or say cluster.oversubscribe: true" if device == "cpu" else ""
         raise InvalidInput(
             f"cluster.workers: {workers} workers do not fit this machine's {available} {name}; "
-            f"ask for {available} at the most"
+            f"ask for {available} at the most{rehearse}"
         )
     return Placement(workers, device, max(1, machine.cores // workers))

@@ -38,6 +38,12 @@ _RULES = (
         ("adafactor",),
         strategy="zero[123]",
     ),
+    _Rule(
+        "its states are quantised in blocks of 256, which ZeRO lays across parameters, so that no other number of GPUs "
+        "could resume them; use strategy.kind ddp, or paged_adamw_32bit",
+        ("adamw_bnb_8bit", "paged_adamw_8bit"),
+        strategy="zero[123]",
+    ),
 )
 
 

@@ -37,6 +37,8 @@ class StepFeed:
     """Where the next step begins."""
     ended: tuple[EpochEnd, ...]
     """Epochs that end with this step."""
+    all_ended: tuple[EpochEnd, ...]
+    """Epochs that have ended by then, since the run began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,12 @@ class Feed:
         self._share = share
         self._quarantine = quarantine
         self._packed = mixture.streams[0].packing.mode == "packed"
+        self._ended: tuple[EpochEnd, ...] = ()
         self._loaded: dict[Window, WindowTokens] = {}
 
-    def resume(self, cursor: MixtureCursor, step: int) -> None:
-        """Stand at a cursor, after `step` steps."""
-        self.cursor, self.step = cursor, step
+    def resume(self, cursor: MixtureCursor, step: int, ended: tuple[EpochEnd, ...] = ()) -> None:
+        """Stand at a cursor, after `step` steps and some whole epochs."""
+        self.cursor, self.step, self._ended = cursor, step, ended
 
     @property
     def progress(self) -> float:
@@ -106,6 +109,7 @@ class Feed:
         if not taken.parts:
             return None
         self.step, self.cursor = self.step + 1, taken.cursor
+        self._ended += taken.ended
         share = self._share
         shares = micro_batches(taken.parts, share.rank, share.world, self._plan.micro_batch)
         batches = [(each.first, self._collate(each)) for each in shares]
@@ -117,6 +121,7 @@ class Feed:
             progress=self.progress,
             cursor=taken.cursor,
             ended=taken.ended,
+            all_ended=self._ended,
         )
 
     def _take(self) -> MixtureStep:

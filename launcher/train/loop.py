@@ -13,6 +13,7 @@ from torch import nn
 from launcher.data.batch import Batch
 from launcher.data.packed_batch import PackedBatch
 from launcher.data.stream.cursor import MixtureCursor
+from launcher.data.stream.stream import EpochEnd
 from launcher.train.agree import Agreement, Tally
 from launcher.train.cadence import Moment
 from launcher.train.engines.engine import Engine, Update
@@ -56,8 +57,8 @@ class Saving(Protocol):
     def due(self, now: Moment, agreed: Tally) -> bool:
         """Whether to save now."""
 
-    def save(self, now: Moment, cursor: MixtureCursor) -> None:
-        """Save; all records up to now are known."""
+    def save(self, now: Moment, cursor: MixtureCursor, ended: tuple[EpochEnd, ...]) -> None:
+        """Save; all records up to now are known. `ended` are the run's whole epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def train(
             yield from (meters.record(each, loss) for each, loss in zip(late, losses, strict=True))
             waiting = deque([None] * len(waiting))
             with meters.speedometer.paused():
-                saving.save(done.moment, now.cursor)
+                saving.save(done.moment, now.cursor, now.all_ended)
 
 
 def _tally(feed: StepFeed | None, loss: float, saving: Saving | None) -> Tally:

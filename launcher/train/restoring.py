@@ -30,4 +30,4 @@ def restore(rank: Rank, resume: Resume, loop: Loop, milestones: Milestones) -> N
         milestones.best = KeptWeights.read(loop.engine, loop.model, checkpoint.read)
     milestones.resume(progress.stopping)
     loop.schedule.skipped = progress.skipped
-    loop.feed.resume(progress.cursor, progress.step)
+    loop.feed.resume(progress.cursor, progress.step, progress.ended)

@@ -12,6 +12,7 @@ from launcher.checkpoint.entries import Commit
 from launcher.checkpoint.journal import Journal
 from launcher.checkpoint.recipe_change import check_recipe
 from launcher.data.stream.cursor import MixtureCursor
+from launcher.data.stream.stream import EpochEnd
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
 
@@ -32,6 +33,8 @@ class Progress:
     has_best: bool
     """Whether the best weights are there too."""
     global_batch: int
+    ended: tuple[EpochEnd, ...]
+    """What each whole epoch so far consumed and left out: together every document once."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

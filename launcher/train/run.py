@@ -2,7 +2,7 @@
 
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -153,7 +153,7 @@ def _origin(run: Run, data: TrainingData) -> Origin:
         run=run.store.location.rsplit("/", 1)[-1],
         recipe=recipe.model_dump(mode="json"),
         recipe_digest=recipe.digest,
-        data={each.manifest: each.packing.digest for each in data.sets},
+        data={each.url: {"manifest": each.manifest, **asdict(each.packing)} for each in data.sets},
         base={**named, "digest": base_digest(run.ready.folder)},
     )
 

@@ -13,6 +13,7 @@ from launcher.checkpoint.outcome import Failed, Saved
 from launcher.checkpoint.retention import Keep
 from launcher.checkpoint.saver import Saver
 from launcher.data.stream.cursor import MixtureCursor
+from launcher.data.stream.stream import EpochEnd
 from launcher.recipe.training import Training
 from launcher.track.tracks import Tracks
 from launcher.train.agree import Tally
@@ -72,7 +73,7 @@ class Saving:
             self._hear(seconds=1.0)
         return True
 
-    def save(self, now: Moment, cursor: MixtureCursor) -> None:
+    def save(self, now: Moment, cursor: MixtureCursor, ended: tuple[EpochEnd, ...]) -> None:
         if self._tracks is not None:
             self._tracks.flush()
         loop, best = self._loop, self._milestones.best
@@ -85,6 +86,7 @@ class Saving:
             stopping=asdict(self._milestones.stopping),
             has_best=best is not None,
             global_batch=self._rank.job.batches.global_batch,
+            ended=ended,
         )
         fragments = take_state(loop.engine, loop.model) + ([] if best is None else best.fragments())
         self._latest = self._saved = now.step

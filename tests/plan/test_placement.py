@@ -41,7 +41,15 @@ def test_more_workers_than_the_machine_holds_are_refused(profile: Local, machine
     assert str(caught.value) == (
         f"cluster.workers: {profile.workers} workers do not fit this machine's {has}; "
         f"ask for {has.split(maxsplit=1)[0]} at the most"
+        + (", or say cluster.oversubscribe: true" if has.endswith("cores") else "")
     )
+
+
+def test_more_workers_than_cores_may_be_asked_for_in_a_rehearsal() -> None:
+    profile = local(9).model_copy(update={"oversubscribe": True})
+    assert place(profile, CORES) == Placement(9, "cpu", 1)
+    with pytest.raises(InvalidInput, match="4 GPUs"):
+        place(local(5).model_copy(update={"oversubscribe": True}), GPUS)
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:

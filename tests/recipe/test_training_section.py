@@ -99,7 +99,8 @@ def test_optimisers_of_bitsandbytes_run_on_gpus_where_states_stay_there():
     for optim in BITSANDBYTES:
         assert all("on CPU use adamw_torch_fused" in str(optimizer_refusal(optim, "cpu", key)) for key in STRATEGIES)
         free = {key for key in STRATEGIES if optimizer_refusal(optim, "cuda", key) is None}
-        assert free == {key for key in STRATEGIES if "+optimizer" not in key}
+        shared = optim.endswith("8bit")  # blocks of 256, which ZeRO lays across parameters, could not be resumed
+        assert free == {key for key in STRATEGIES if "+optimizer" not in key and (whole(key) or not shared)}
 
 
 def whole(strategy: str) -> bool:

@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 
 from launcher.checkpoint.fragment import WEIGHT, Fragment, Slot
 from launcher.errors import InvalidInput
+from launcher.recipe.optimizers import optimizer_refusal
 from launcher.recipe.training import Training
-from launcher.train.engines.build import build_engine
 from launcher.train.optimizer import make_optimizer
 from launcher.train.state.moments import make_moments, moments, set_steps, steps
-from launcher.train.state.refusal import state_refusal
 from launcher.train.state.replicated import shared_out
 from launcher.train.state.state import check_fits, take_state
-from tests.train.ranks import on_ranks, recipe
-from tests.train.state.cells import DDP, FULL, Cell, make_base, start, zero
+from tests.train.ranks import on_ranks
+from tests.train.state.cells import DDP, FULL, Cell, make_base, start
 
 
 @given(st.lists(st.integers(1, 50), max_size=12), st.integers(1, 9))
@@ -88,16 +87,9 @@ def test_a_count_of_steps_is_kept_as_the_optimiser_keeps_it(optim: str) -> None:
     ],
 )
 def test_what_could_not_be_resumed_is_refused_before_it_is_trained(optim: str, strategy: str, possible: bool) -> None:
-    refusal = state_refusal(optim, strategy)
+    refusal = optimizer_refusal(optim, "cuda", strategy)
     assert (refusal is None) == possible
     assert refusal is None or ("use strategy.kind ddp" in refusal and "\n" not in refusal)
-
-
-def test_an_engine_that_could_not_be_resumed_is_not_built() -> None:
-    made = recipe(Training(optim="adamw_bnb_8bit"), zero(2))
-    layer = torch.nn.Linear(4, 4)
-    with pytest.raises(InvalidInput, match=r"^training.optim: adamw_bnb_8bit \+ zero2 is refused: .*; use strategy"):
-        build_engine(made, layer, make_optimizer(layer, made.training))
 
 
 def misfits(rank: int, world: int, base: str) -> list[str]:
