@@ -56,13 +56,13 @@ def collate_packs(gathered: Gathered, pad_id: int, multiple_of: int = 1) -> Pack
 
     A multiple of a pack's capacity gives every micro-batch the same shape. Packs without a token are all padding.
     """
-    filled = np.diff(gathered.packs)[:, None]
+    filled = np.diff(gathered.packs)
     width = -(-max(int(filled.max()), 1) // multiple_of) * multiple_of
-    columns = np.arange(width)
+    assert (gathered.labels[gathered.positions == 0] == IGNORED).all()
     positions = padded(gathered.positions, gathered.packs, 0, width)
-    positions = np.where(columns < filled, positions, columns - filled)
+    for row, tokens in zip(positions, filled.tolist(), strict=True):
+        row[tokens:] = np.arange(width - tokens)
     labels = padded(gathered.labels, gathered.packs, IGNORED, width)
-    assert (labels[positions == 0] == IGNORED).all()
     cu_seqlens = np.append(np.flatnonzero(positions == 0), positions.size)
     return PackedBatch(
         input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id, width)).long(),
@@ -71,7 +71,7 @@ def collate_packs(gathered: Gathered, pad_id: int, multiple_of: int = 1) -> Pack
         cu_seqlens=torch.from_numpy(cu_seqlens).int(),
         longest=int(np.diff(cu_seqlens).max()),
         tokens=len(gathered.input_ids),
-        label_tokens=int(np.count_nonzero(labels != IGNORED)),
+        label_tokens=int(np.count_nonzero(gathered.labels != IGNORED)),
     )
 
 

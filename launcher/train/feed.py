@@ -93,7 +93,7 @@ class Feed:
         plan = self._plan
         if plan.max_epochs is None:
             assert plan.max_steps is not None
-            return self.step / plan.max_steps
+            return min(1.0, self.step / plan.max_steps)
         return self._mixture.progress(self.cursor, plan.max_epochs)
 
     def next(self) -> StepFeed | None:
@@ -103,7 +103,7 @@ class Feed:
             CorruptBlock: a block is not what was prepared, and is not to be left out.
             LauncherError: a store failed.
         """
-        if self.step == self._plan.max_steps:
+        if self._plan.max_steps is not None and self.step >= self._plan.max_steps:
             return None
         before, taken = self.cursor, self._take()
         if not taken.parts:

@@ -38,7 +38,7 @@ def test_a_killed_rank_ends_the_run_and_is_named_with_its_log(bench: Bench) -> N
         assert f"its log: {bench.runs}/killed-rank/logs/1-" in line
         assert_nothing_is_left(bench, started)
         assert not folder.exists()
-    opened, closed = journal(bench, "killed-rank")
+    opened, *_, closed = journal(bench, "killed-rank")
     assert (opened["kind"], closed["kind"], closed["exit_code"]) == ("open", "close", 1)
     assert closed["cause"].endswith(line)
 
@@ -58,22 +58,26 @@ def test_a_run_that_is_told_to_stop_says_so_and_closes_its_journal(bench: Bench,
         assert ended.out.splitlines()[-1] == f"cancelled; what was written is in {bench.runs}/{how}"
         assert_nothing_is_left(bench, started)
         assert not folder.exists()
-    opened, closed = journal(bench, how)
+    opened, *_, closed = journal(bench, how)
     assert opened["kind"] == "open"
     assert (closed["kind"], closed["cause"], closed["exit_code"]) == ("close", "cancelled", 130)
 
 
-def test_a_run_that_was_never_closed_cannot_be_taken_by_another(bench: Bench) -> None:
-    words = ("run", "small.yaml", LONG, "cluster.workers=1", "--run-id", "never-closed")
-    with bench.started(*words) as started:
-        started.until_said(r"^starting 1 workers")
+def test_a_run_whose_driver_was_killed_is_taken_over_and_one_that_lives_is_not(bench: Bench) -> None:
+    words = ("run", "small.yaml", "cluster.workers=1", "--run-id", "never-closed")
+    with bench.started(*words, LONG) as started:
+        started.until_said(r"^step ")
         folder = started.cluster_folder()
+        line = the_one_line(bench.launcher(*words, LONG), code=4)
+        assert "is owned by attempt 1" in line
+        assert f"local job {started.process.pid}" in line
+        assert "--run-id" in line
         os.kill(started.process.pid, signal.SIGKILL)
         assert started.ended().code == -signal.SIGKILL
     shutil.rmtree(folder)
-    before = journal(bench, "never-closed")
-    line = the_one_line(bench.launcher(*words), code=4)
-    assert "is owned by attempt 1" in line
-    assert f"local job {started.process.pid}" in line
-    assert "--run-id" in line
-    assert journal(bench, "never-closed") == before
+    ended = bench.launcher(*words, "--allow-recipe-change", "training.max_steps")
+    assert ended.code == 0, ended.err
+    assert "going on  after step " in ended.out
+    first, second = [entry for entry in journal(bench, "never-closed") if entry["kind"] == "open"]
+    assert (first["took_over"], second["attempt"]) == (None, 2)
+    assert second["took_over"] == f"its process {started.process.pid} has ended"

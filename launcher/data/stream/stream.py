@@ -50,8 +50,8 @@ class Step:
     ended: tuple[EpochEnd, ...]
 
 
-WINDOWS_KEPT = 2
-"""The one that is read and the next one, which may be built ahead."""
+WINDOWS_KEPT = 3
+"""The one that is read and the next two, which may be built ahead."""
 
 
 class Stream:

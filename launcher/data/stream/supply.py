@@ -1,5 +1,6 @@
-"""The tokens of a stream's windows: read as they are needed, and the next window ahead of that."""
+"""The tokens of a stream's windows: read as they are needed, and the next windows ahead of that."""
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,7 +14,9 @@ from launcher.data.stream.stream import Stream
 from launcher.data.stream.window import Window
 
 AHEAD = 16
-"""Blocks that are asked for at once."""
+"""Blocks of a window that are asked for at once."""
+WINDOWS_AHEAD = 2
+"""While one is put together, the blocks of another are on their way."""
 
 Key = tuple[int, int, Collection[int]]
 
@@ -35,15 +38,15 @@ class Loaded:
 
 
 class Supply:
-    """Tokens of one data set's windows. One thread works ahead; closing it waits for nothing."""
+    """Tokens of one data set's windows. Threads work ahead; closing it waits for nothing."""
 
     def __init__(self, stream: Stream, blocks: Blocks, *, label_per_document: bool = False) -> None:
         self.stream = stream
         self._blocks = blocks
         self.label_per_document = label_per_document
         self._coming: dict[Key, Future[Loaded]] = {}
-        self._spare: WindowTokens | None = None
-        self._worker = ThreadPoolExecutor(1, "load-window")
+        self._spare: deque[WindowTokens] = deque(maxlen=1)  # whose memory the next window takes over
+        self._worker = ThreadPoolExecutor(WINDOWS_AHEAD, "load-window")
 
     def __enter__(self) -> Self:
         return self
@@ -52,27 +55,34 @@ class Supply:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def load(self, cursor: Cursor, window: Window) -> Loaded:
-        """A window of a step that begins at `cursor`, read by now; the one after it is begun.
+        """A window of a step that begins at `cursor`, read by now; those after it are begun.
 
         Raises:
             LauncherError: the store failed.
         """
         here = replace(cursor, epoch=window.epoch, window=window.number)
-        loaded = self._future(here).result()
-        epoch, number = self.stream.following(window.epoch, window.number)
-        self._future(replace(cursor, epoch=epoch, window=number))
-        return loaded
+        coming = self._future(here)
+        for epoch, number in self._after(window.epoch, window.number):
+            self._future(replace(cursor, epoch=epoch, window=number))
+        return coming.result()
 
     def forget(self, kept: Iterable[Window]) -> None:
         """Let go of all windows but these and the ones after them."""
         near = {(window.epoch, window.number) for window in kept}
-        near |= {self.stream.following(*each) for each in near}
+        near |= {after for each in near for after in self._after(*each)}
         for key in [key for key in self._coming if key[:2] not in near]:
             self._coming.pop(key).add_done_callback(self._recycle)
 
+    def _after(self, epoch: int, number: int) -> list[tuple[int, int]]:
+        """The windows that come next."""
+        found = [self.stream.following(epoch, number)]
+        while len(found) < WINDOWS_AHEAD:
+            found.append(self.stream.following(*found[-1]))
+        return found
+
     def _recycle(self, done: "Future[Loaded]") -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._spare = done.result().tokens
+        if not done.cancelled() and done.exception() is None and (tokens := done.result().tokens) is not None:
+            self._spare.append(tokens)
 
     def _future(self, cursor: Cursor) -> "Future[Loaded]":
         key = (cursor.epoch, cursor.window, cursor.excluded)
@@ -91,5 +101,8 @@ class Supply:
                 corrupt.append(error)
         if corrupt or not blocks:
             return Loaded(None, tuple(corrupt))
-        spare, self._spare = self._spare, None
+        try:
+            spare = self._spare.pop()
+        except IndexError:
+            spare = None
         return Loaded(WindowTokens(window, blocks, label_per_document=self.label_per_document, reuse=spare), ())
