@@ -15,7 +15,7 @@ from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Journal
 from launcher.errors import InvalidInput
 from launcher.recipe.method import REWRITE_BASE, Adapter
-from launcher.storage.layout import RECIPE
+from launcher.storage.layout import MODEL, RECIPE
 from launcher.storage.store import Store
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -39,7 +39,7 @@ def absolute(place: str) -> str:
 
 
 def read_adapter(place: str) -> SavedAdapter:
-    """The adapter that a run committed last, or one in a folder of its own.
+    """The adapter that a run ended with, or one in a folder of its own.
 
     Args:
         place: a local path or any fsspec URL.
@@ -62,13 +62,12 @@ def read_adapter(place: str) -> SavedAdapter:
 
 
 def _folder(store: Store) -> str:
-    """What stands before the names of an adapter's files: nothing, or in a run directory the newest commit's folder."""
+    """What stands before the names of an adapter's files: nothing, or in a run directory the model's folder."""
     if not store.exists(RECIPE):
         return ""
-    commits = live_commits(Journal(store).entries())
-    if not commits:
+    if all(commit.checkpoint != MODEL for commit in live_commits(Journal(store).entries())):
         raise FileNotFoundError("the run has committed no model")
-    return f"{commits[-1].checkpoint}/"
+    return f"{MODEL}/"
 
 
 def check_same_kind(saved: SavedAdapter, method: Adapter) -> None:
