@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from launcher.checkpoint.entries import Commit
 from launcher.checkpoint.journal import Journal
 from launcher.checkpoint.recipe_change import check_recipe
 from launcher.data.stream.cursor import MixtureCursor
 from launcher.data.stream.stream import EpochEnd
+from launcher.errors import InvalidInput
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
 
@@ -63,7 +64,7 @@ def resume_point(
     """The newest commit that verifies; None where a run has none.
 
     Raises:
-        InvalidInput: the run began with another recipe, in more than may change.
+        InvalidInput: the run began with another recipe, in more than may change, or another launcher wrote it.
         StoreFailed: the store failed until the deadline.
     """
     from launcher.checkpoint.restore import newest_valid
@@ -73,4 +74,13 @@ def resume_point(
         return None
     for line in check_recipe(found.manifest.origin, recipe.model_dump(mode="json"), recipe.digest, may_change):
         tell(f"changed   {line}")
-    return Resume(found.commit, Progress.from_json(found.state), str(folder))
+    try:
+        progress = Progress.from_json(found.state)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+        where = ".".join(str(part) for part in error["loc"])
+        raise InvalidInput(
+            f"{store.location}/{found.commit.checkpoint} holds the state of another launcher ({where}: "
+            f"{error['msg']}); go on with the launcher that wrote it, or start under another --run-id"
+        ) from None
+    return Resume(found.commit, progress, str(folder))
