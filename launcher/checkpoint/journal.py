@@ -112,6 +112,8 @@ class Journal:
         for seen in self._seen:
             if isinstance(seen, Open) and seen.attempt >= first_foreign:
                 raise self._owned_by(seen)
+            if isinstance(seen, Close) and seen.attempt == entry.attempt:
+                raise RunOwned(f"attempt {seen.attempt} of {self._store.location} has closed: {seen.cause}")
 
     def _owned_by(self, owner: Open) -> RunOwned:
         return RunOwned(

@@ -72,12 +72,13 @@ def run_recipe(recipe: Recipe, profile: Local, options: Options, console: Consol
     """
     check_trackers(recipe.tracking)
     ahead = preview(recipe, profile)
-    store = run_store(profile.storage, options.run_id or new_run_id(recipe))
+    run_id = new_run_id(recipe) if options.run_id is None else options.run_id
+    store = run_store(profile.storage, run_id)
     with RunConsole(console) as screen, interrupts():
         screen.line("\n".join(plan_lines(ahead.plan)))
-        check_run(store, recipe, options.may_change)
         screen.wait("reading the model")
         with prepared(recipe, ahead) as ready:
+            check_run(store, recipe, options.may_change)
             return _run(Run(recipe, profile, options, ahead, ready, store, screen))
 
 

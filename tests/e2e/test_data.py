@@ -43,7 +43,11 @@ def verses(bench: Bench, shared: Path) -> Bench:
 
 
 def losses(bench: Bench, run: str) -> list[float]:
-    events = [json.loads(line) for path in bench.runs.glob(f"{run}/events/*") for line in path.read_text().splitlines()]
+    events = [
+        json.loads(line)
+        for path in sorted(bench.runs.glob(f"{run}/events/*"))
+        for line in path.read_text().splitlines()
+    ]
     return [event["loss"] for event in events if event["kind"] == "step"]
 
 
