@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from torch import nn
+from torch import distributed, nn
 
 from launcher.checkpoint.destination import Destination
 from launcher.checkpoint.interval import Auto, BackPressure, EveryMinutes, When
@@ -94,10 +94,11 @@ class Saving:
         self._stall = self._saver.save(now.step, fragments, state.to_json(), self._milestones.metric)
 
     def finish(self) -> None:
-        """Wait for the last commit."""
+        """Wait for the last commit, until all ranks have heard of it: the node's uploader ends with the first to leave."""
         while self._saver.busy:
             self._hear(seconds=1.0)
         self._hear()
+        distributed.barrier()
 
     def _hear(self, seconds: float = 0.0) -> None:
         """What became of the last snapshot; raises RunOwned where another attempt has the run."""
