@@ -94,7 +94,7 @@ class Saving:
         self._stall = self._saver.save(now.step, fragments, state.to_json(), self._milestones.metric)
 
     def finish(self) -> None:
-        """Wait for the last commit, until all ranks have heard of it: the node's uploader ends with the first to leave."""
+        """Wait until all ranks have heard of the last commit: the node's uploader ends with the first rank to leave."""
         while self._saver.busy:
             self._hear(seconds=1.0)
         self._hear()
