@@ -1,10 +1,8 @@
 """Finding the newest commit that is whole, and reading it at any world size."""
 
-import hashlib
 import os
-import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from launcher.checkpoint.contents import MANIFEST, Damaged, Manifest, StoredPiece
+from launcher.checkpoint.committed import Tell, committed_files, read_manifest
+from launcher.checkpoint.contents import Damaged, Manifest, StoredPiece
 from launcher.checkpoint.entries import Commit, live_commits
 from launcher.checkpoint.fragment import Slot
 from launcher.checkpoint.journal import Journal
 from launcher.checkpoint.pieces import SIZES
 from launcher.checkpoint.snapshot import DTYPES
-from launcher.checkpoint.verified import TRIES, verified_files
 from launcher.storage.client import single_try
 from launcher.storage.layout import CHECKPOINTS
 from launcher.storage.retry import Retry
 from launcher.storage.store import Store
 
-Tell = Callable[[str], None]
-FILE_NAME = re.compile(r"rank-\d+\.(safetensors|json)")
 TYPES = {name: dtype for dtype, name in DTYPES.items()}
 
 
@@ -105,13 +101,8 @@ def open_checkpoint(store: Store, commit: Commit, tell: Tell, folder: Path, retr
         Damaged: it does not verify.
     """
     single, again = single_try(store), retry or Retry()
-    manifest = _manifest(single, commit, again)
-    place = f"{store.location}/{commit.checkpoint}"
-    listed = again.call(place, lambda _: single.list(commit.checkpoint))
-    known = {f"{commit.checkpoint}/{name}" for name in [MANIFEST, *(file.name for file in manifest.files)]}
-    for name in sorted(set(listed) - known):
-        tell(f"{store.location}/{name} is no part of the checkpoint, and is not read")
-    paths = verified_files(single, commit.checkpoint, manifest.files, folder, again)
+    manifest = read_manifest(single, commit, again)
+    paths = committed_files(single, commit, manifest.files, tell, folder, retry=again)
     pieces: defaultdict[Slot, list[tuple[StoredPiece, Path]]] = defaultdict(list)
     for name, found in manifest.layout.items():
         for piece in found:
@@ -119,27 +110,6 @@ def open_checkpoint(store: Store, commit: Commit, tell: Tell, folder: Path, retr
     for each in pieces.values():
         each.sort(key=lambda entry: entry[0].offset)
     return Checkpoint(commit, manifest, dict(pieces))
-
-
-def _manifest(store: Store, commit: Commit, retry: Retry) -> Manifest:
-    name = f"{commit.checkpoint}/{MANIFEST}"
-    place = f"{store.location}/{name}"
-    try:
-        for _ in range(TRIES):
-            data = retry.call(place, lambda _: store.read(name))
-            if hashlib.sha256(data).hexdigest() == commit.manifest_digest:
-                break
-    except FileNotFoundError:
-        raise Damaged(f"{place} is missing") from None
-    manifest = Manifest.from_json(data, place)
-    if (manifest.attempt, manifest.step) != (commit.attempt, commit.step):
-        raise Damaged(f"{place} is of attempt {manifest.attempt}, step {manifest.step} of run {manifest.origin.run}")
-    if hashlib.sha256(data).hexdigest() != commit.manifest_digest:
-        raise Damaged(f"{place} is not the one that was committed (it says run {manifest.origin.run})")
-    odd = [file.name for file in manifest.files if FILE_NAME.fullmatch(file.name) is None]
-    if odd:
-        raise Damaged(f"{place} names {odd[0]!r}, which is no file of a checkpoint")
-    return manifest
 
 
 def _read_into(target: npt.NDArray[np.uint8], path: Path, start: int) -> None:
