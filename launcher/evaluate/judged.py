@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from launcher.data.encode import Question, TestRow
 from launcher.evaluate.metrics import classification_metrics
-from launcher.evaluate.outcome import best_label, completion_metrics
+from launcher.evaluate.outcome import best_label, label_tokens
 from launcher.evaluate.score import Scores
 
 
@@ -15,7 +15,7 @@ def judged_metrics(rows: Sequence[TestRow], scores: Scores, truths: Sequence[int
         truths: The place of each row's true label among its scores; None where the task has no labels.
     """
     if truths is None:
-        return {"loss": completion_metrics(rows, scores).loss}
+        return {"loss": -sum(row[0] for row in scores) / sum(label_tokens(rows))}
     labels = [str(place) for place in range(len(scores[0]))]
     predicted = [best_label(row, labels) for row in scores]
     metrics = classification_metrics([labels[truth] for truth in truths], predicted, labels)

@@ -9,6 +9,7 @@ from launcher.data.dataset import Dataset
 from launcher.data.encode import Example, TestRow
 from launcher.data.fields import label_names
 from launcher.data.rows import Row
+from launcher.evaluate.bootstrap import ratio_interval
 from launcher.evaluate.classical import classical_predictions
 from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
 from launcher.evaluate.predictions import Predictions, predictions_csv
@@ -23,8 +24,12 @@ from launcher.storage.store import Store
 class CompletionMetrics:
     """How well a model foresees free completions, an assistant's turns, or texts."""
 
+    rows: int
     loss: float
     """Mean cross-entropy a label token, in nats."""
+    loss_low: float
+    """Lower end of the 95 % bootstrap interval over rows."""
+    loss_high: float
 
     @property
     def perplexity(self) -> float:
@@ -47,8 +52,9 @@ def classify(recipe: Recipe, dataset: Dataset, base: Scores, tuned: Scores) -> d
     """Metrics of base and tuned model by name, in the order to show."""
     labels = label_names(recipe.task)
     assert labels is not None
-    predicted = {name: [best_label(row, labels) for row in scores] for name, scores in ((BASE, base), (TUNED, tuned))}
-    return {name: classification_metrics(_true(dataset.test), given, labels) for name, given in predicted.items()}
+    said = {name: _predictions(scores, labels) for name, scores in ((BASE, base), (TUNED, tuned))}
+    true = _true(dataset.test)
+    return {name: classification_metrics(true, each.labels, labels, each.probabilities) for name, each in said.items()}
 
 
 def classical_line(recipe: Recipe, dataset: Dataset) -> ClassificationMetrics:
@@ -66,8 +72,14 @@ def classical_line(recipe: Recipe, dataset: Dataset) -> ClassificationMetrics:
 
 def completion_metrics(rows: Sequence[TestRow], scores: Scores) -> CompletionMetrics:
     """Metrics of rows with one score each: texts, or questions with their true completion as the one candidate."""
-    tokens = sum(row.label_tokens if isinstance(row, Example) else len(row.candidates[0]) for row in rows)
-    return CompletionMetrics(-sum(row[0] for row in scores) / tokens)
+    tokens, losses = label_tokens(rows), [-row[0] for row in scores]
+    interval = ratio_interval(losses, tokens)
+    return CompletionMetrics(len(losses), sum(losses) / sum(tokens), interval.low, interval.high)
+
+
+def label_tokens(rows: Sequence[TestRow]) -> list[int]:
+    """How many tokens of each row with one score are counted."""
+    return [row.label_tokens if isinstance(row, Example) else len(row.candidates[0]) for row in rows]
 
 
 def store_predictions(store: Store, recipe: Recipe, dataset: Dataset, base: Scores, tuned: Scores) -> None:

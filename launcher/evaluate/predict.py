@@ -17,7 +17,7 @@ from launcher.evaluate.score import score
 from launcher.evaluate.trained import Trained
 from launcher.model.adapt import TrainableModel
 from launcher.model.precision import autocast
-from launcher.recipe.task import Chat, Instruction, SequenceClassification, Text
+from launcher.recipe.task import Chat, Instruction, SequenceClassification, Task, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,23 @@ def generate_texts(trained: Trained, texts: Sequence[str], max_new_tokens: int) 
         InvalidInput: the run trained a classification head, or its prompt has more fields than one.
     """
     prompts = [_prompt(trained, text) for text in texts]
-    options: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "do_sample": False,
-        "use_cache": True,
-        "pad_token_id": trained.tokenizer.pad_token_id,
-        "eos_token_id": _end_ids(trained),
-    }
+    options = _options(trained.recipe.task, trained.tokenizer, max_new_tokens)
     with trained.as_base(trained.base):
         base = [_written(trained.base, trained.tokenizer, prompt, options) for prompt in prompts]
     tuned = [_written(trained.tuned, trained.tokenizer, prompt, options) for prompt in prompts]
     return [Answers(*each) for each in zip(texts, base, tuned, strict=True)]
+
+
+def write(
+    model: TrainableModel, tokenizer: PreTrainedTokenizerBase, task: Instruction, prompts: Sequence[str], most: int
+) -> list[str]:
+    """What a model writes after each prompt, taking the likeliest token each time, up to `most` tokens.
+
+    One prompt at a time: padding would change the last bits of the logits, and with them, now and then, a word.
+    """
+    options = _options(task, tokenizer, most)
+    ids = (tokenizer.encode(prompt, add_special_tokens=True) for prompt in prompts)
+    return [_written(model, tokenizer, each, options).answer.strip() for each in ids]
 
 
 def _prompt(trained: Trained, text: str) -> list[int]:
@@ -82,9 +88,19 @@ def _prompt(trained: Trained, text: str) -> list[int]:
     return ids
 
 
-def _end_ids(trained: Trained) -> list[int]:
+def _options(task: Task, tokenizer: PreTrainedTokenizerBase, most: int) -> dict[str, Any]:
+    """How to write: greedily, until a token that ends it or so many tokens."""
+    return {
+        "max_new_tokens": most,
+        "do_sample": False,
+        "use_cache": True,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": _end_ids(task, tokenizer),
+    }
+
+
+def _end_ids(task: Task, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens that end what is written."""
-    task, tokenizer = trained.recipe.task, trained.tokenizer
     if isinstance(task, Instruction | Text):
         return [end_token_id(task, tokenizer)]
     assert isinstance(task, Chat)

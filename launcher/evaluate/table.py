@@ -18,24 +18,28 @@ def results_table(results: Mapping[str, ClassificationMetrics], width: int) -> R
     """Scores of each model, then of each class, then how the tuned model confuses classes.
 
     Args:
-        results: model name to its metrics, in the order to show; `TUNED` is among them.
+        results: model name to its metrics, in the order to show; confusions are those of `TUNED`, where it is there,
+            else of the first.
         width: columns of the terminal; a confusion matrix that is wider gives way to its largest entries.
     """
-    tuned = results[TUNED]
-    parts = {f"Results on {tuned.rows:,} test rows": _overall(results), "By class": _per_class(results)}
-    matrix = _confusion_matrix(tuned)
+    tuned = results.get(TUNED)
+    shown, whose = (next(iter(results.values())), "") if tuned is None else (tuned, " of the tuned model")
+    parts = {f"Results on {shown.rows:,} test rows": _overall(results), "By class": _per_class(results)}
+    matrix = _confusion_matrix(shown)
     if Console(width=10_000).measure(matrix).maximum <= width:
-        parts["Confusions of the tuned model"] = matrix
+        parts[f"Confusions{whose}"] = matrix
     else:
-        parts[f"The {SHOWN_CONFUSIONS} most frequent confusions of the tuned model"] = _largest_confusions(tuned)
+        parts[f"The {SHOWN_CONFUSIONS} most frequent confusions{whose}"] = _largest_confusions(shown)
     return Group(*(line for title, table in parts.items() for line in (Text(title, style="bold"), table, Text())))
 
 
 def _overall(results: Mapping[str, ClassificationMetrics]) -> Table:
-    table = _table("model", "accuracy [95 % interval]", "macro-F1")
+    table = _table("model", "accuracy\n[95 % interval]", "macro-F1", "weighted-F1")
     for name, metrics in results.items():
         interval = f"[{metrics.accuracy_low:.3f}, {metrics.accuracy_high:.3f}]"
-        _add_row(table, name, f"{metrics.accuracy:.3f} {interval}", f"{metrics.macro_f1:.3f}")
+        _add_row(
+            table, name, f"{metrics.accuracy:.3f} {interval}", f"{metrics.macro_f1:.3f}", f"{metrics.weighted_f1:.3f}"
+        )
     return table
 
 
