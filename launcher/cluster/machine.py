@@ -15,6 +15,10 @@ class Machine:
     gpus: int
     cpu_fp16: bool = False
     """Whether its CPUs compute in fp16."""
+    memory: int = 0
+    """Bytes of host memory that this process may take; 0 where that is not known."""
+    gpu_name: str | None = None
+    """What the driver calls its GPUs, where it is asked without CUDA."""
 
 
 def this_machine() -> Machine:
@@ -23,7 +27,31 @@ def this_machine() -> Machine:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         gpus = min(gpus, len([device for device in visible.split(",") if device.strip() not in ("", "-1")]))
-    return Machine(len(os.sched_getaffinity(0)), gpus, bool(FP16_FLAGS & _cpu_flags()))
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        gpus=gpus,
+        cpu_fp16=bool(FP16_FLAGS & _cpu_flags()),
+        memory=_host_memory(),
+        gpu_name=_gpu_name(),
+    )
+
+
+def _host_memory() -> int:
+    """The machine's, or what its control group (version 2) allows."""
+    total = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    sizes = [int(total[1]) * 1024] if total else []
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (said := limit.read_text().strip()) != "max":
+        sizes.append(int(said))
+    return min(sizes, default=0)
+
+
+def _gpu_name() -> str | None:
+    for told in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        model = re.search(r"^Model:\s*(.+)$", told.read_text(), re.MULTILINE)
+        if model:
+            return model[1].strip()
+    return None
 
 
 def _cpu_flags() -> set[str]:

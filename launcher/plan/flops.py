@@ -1,19 +1,10 @@
 """Floating-point operations of training, and what devices can do at the most."""
 
-import re
 from typing import Any
 
+from launcher.plan.accelerators import known_device
 from launcher.plan.parameters import ParameterCount
 from launcher.recipe.method import Full, Method
-
-PEAK_BF16 = {
-    "H200": 989e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-}
-"""Dense bf16 operations a second by a word of the device's name, from NVIDIA's data sheets (SXM parts)."""
 
 
 def flops_per_token(config: dict[str, Any], count: ParameterCount, method: Method, tokens: float) -> float:
@@ -29,5 +20,5 @@ def flops_per_token(config: dict[str, Any], count: ParameterCount, method: Metho
 
 def peak_flops(device_name: str) -> float | None:
     """Peak bf16 operations a second, or None for a device that the table does not know."""
-    words = re.split(r"\W+", device_name)
-    return next((peak for name, peak in PEAK_BF16.items() if name in words), None)
+    found = known_device(device_name)
+    return None if found is None else found.peak

@@ -1,6 +1,7 @@
 """A plan from a recipe and a profile alone: what `launcher plan` prints and `launcher run` starts from."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from launcher.cluster.machine import this_machine
@@ -9,10 +10,22 @@ from launcher.data.dataset import Dataset, load_dataset
 from launcher.data.prepared.verify import read_manifest
 from launcher.errors import InvalidInput
 from launcher.model.config import model_config
+from launcher.model.fetch import is_local
+from launcher.plan.hardware import Hardware, elsewhere, here
 from launcher.plan.placement import place
 from launcher.plan.plan import Plan, make_plan
+from launcher.plan.shapes import known_config
+from launcher.recipe.model import Model, Pretrained
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Accelerators that are not here."""
+
+    gpus: int
+    accelerator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +36,52 @@ class Preview:
     dataset: Dataset
     config: dict[str, Any]
     """The base model's config.json."""
+    hardware: Hardware
+    tokens: int | None
+    """Of all training documents, where they were prepared."""
 
 
-def preview(recipe: Recipe, profile: Local) -> Preview:
+def preview(recipe: Recipe, profile: Local, machines: Machines | None = None, price: float | None = None) -> Preview:
     """Read configuration and rows, and plan.
+
+    Args:
+        machines: Plan for these instead of this machine.
+        price: Of an accelerator's hour.
 
     Raises:
         InvalidInput: something is missing, does not fit together, or does not fit the machine.
     """
-    machine = this_machine()
-    placement = place(profile, machine)
-    if recipe.training.precision == "fp16" and placement.device == "cpu" and not machine.cpu_fp16:
-        raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
-    config = model_config(recipe.model)
+    if machines is not None:
+        hardware = elsewhere(machines.gpus, machines.accelerator, profile, price)
+    else:
+        machine = this_machine()
+        hardware = here(place(profile, machine), machine, profile, price)
+        if recipe.training.precision == "fp16" and hardware.device == "cpu" and not machine.cpu_fp16:
+            raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
+    config = planned_config(recipe.model)
     dataset = load_dataset(recipe)
     prepared = [read_manifest(Store.open(each.prepared)).totals for each in dataset.sources if each.prepared]
-    return Preview(make_plan(recipe, placement, dataset, config, prepared), dataset, config)
+    tokens = None if dataset.train else sum(each.tokens for each in prepared)
+    plan = make_plan(recipe, hardware.placement, dataset, config, prepared)
+    return Preview(plan, dataset, config, hardware, tokens)
+
+
+def planned_config(model: Model) -> dict[str, Any]:
+    """What the model's config.json says, where it is at hand; a known architecture, so that no network is needed; or
+    what the hub says.
+
+    Raises:
+        InvalidInput: the model cannot be had, or its config.json is no JSON object.
+    """
+    if isinstance(model, Pretrained) and "://" not in model.name_or_path and not is_local(model.name_or_path):
+        known = known_config(model.name_or_path)
+        if known is not None and not _is_cached(model):
+            return known
+    return model_config(model)
+
+
+def _is_cached(model: Pretrained) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model.name_or_path, "config.json", revision=model.revision)
+    return isinstance(found, str) and Path(found).is_file()
