@@ -1,0 +1,54 @@
+"""One run on 4, then 2, then 3 workers, then one: the same documents in the same order, and the losses of the
+undisturbed run.
+
+`-k` chooses chains; each takes about two minutes on two cores, its undisturbed run with 4 workers another half.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from launcher.checkpoint.entries import Open
+from tests.faults.checks import check_every_document_once
+from tests.faults.recipes import write_recipes
+from tests.faults.trial import StoreBench
+from tests.faults.worlds import Leg, differences, run_legs
+
+TOLERANCE = {"fp32": 1e-5, "bf16": 2e-3}
+"""Of losses, in nats."""
+WORLDS = (4, 2, 3, 1)
+CHAINS: dict[str, tuple[str, ...]] = {
+    "ddp": ("ddp",) * 4,
+    "zero1": ("zero1",) * 4,
+    "zero2": ("zero2",) * 4,
+    "zero3": ("zero3",) * 4,
+    "mixed": ("ddp", "zero3", "zero2", "zero2"),
+}
+BATCHES = {"given": ("global_batch_size=12",), "from-the-world": ("global_batch_size=null",)}
+"""Without one the global batch is that of the first attempt's 4 workers."""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> StoreBench:
+    folder = tmp_path_factory.mktemp("worlds")
+    write_recipes(folder, shared)
+    return StoreBench(folder, shared)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize(("chain", "batch"), [*((name, "given") for name in CHAINS), ("ddp", "from-the-world")])
+def test_the_world_size_changes_and_nothing_else_does(
+    bench: StoreBench, tmp_path: Path, chain: str, batch: str, precision: str
+) -> None:
+    words = (*(f"training.{each}" for each in BATCHES[batch]), f"training.precision={precision}")
+    legs = [Leg(world, strategy) for world, strategy in zip(WORLDS, CHAINS[chain], strict=True)]
+    calm = run_legs(bench, f"calm-{chain}-{batch}-{precision}", words, legs[:1])
+    changed = run_legs(bench, f"changed-{chain}-{batch}-{precision}", words, legs)
+    opens = [each for each in changed.entries() if isinstance(each, Open)]
+    assert len(opens) == len(legs)
+    epochs = check_every_document_once(changed, tmp_path)
+    assert epochs == check_every_document_once(calm, tmp_path) > 3
+    furthest = differences(changed, calm)
+    print(f"{chain}, {batch} batch, {precision}: {epochs} epochs, losses differ by {furthest:.1e} at the most")
+    assert furthest <= TOLERANCE[precision]
