@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from launcher.recipe.recipe import Recipe
 
 Verb = Callable[[argparse.Namespace], int]
+RUN_HELP = "a run directory: path, URL, or an id under ./runs"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,9 +73,9 @@ def make_parser() -> argparse.ArgumentParser:
         "of", nargs="?", choices=("recipe", "cluster"), default="recipe", help="recipes (the default) or profiles"
     )
 
-    planning = add("plan", plan, "work out batches, steps and weights without starting anything")
+    planning = add("plan", plan, "work out memory, steps, time and commits without starting anything")
     _recipe_arguments(planning)
-    planning.add_argument("--json", action="store_true", help="print JSON")
+    _plan_arguments(planning)
 
     preparing = add("prepare", prepare, "tokenise a recipe's training rows once, in parallel, for many runs")
     _recipe_arguments(preparing)
@@ -102,16 +103,64 @@ def make_parser() -> argparse.ArgumentParser:
         help="a field, or section, of the recipe that a run which goes on may have changed; may be given again",
     )
 
+    listing_commits = add("checkpoints", checkpoints, "list a run's attempts and commits")
+    listing_commits.add_argument("run", metavar="RUN", help=RUN_HELP)
+    listing_commits.add_argument(
+        "--verify", action="store_true", help="read every byte again, and prove that each document was consumed once"
+    )
+    listing_commits.add_argument("--json", action="store_true", help="print JSON")
+
+    exporting = add("export", export, "store what a run trained for transformers and peft to load")
+    exporting.add_argument("run", metavar="RUN", help=RUN_HELP)
+    exporting.add_argument(
+        "--commit", metavar="STEP", type=int, help="what was trained after this step (default: in the end, or so far)"
+    )
+    exporting.add_argument("--merge", action="store_true", help="make one model of base and adapter, in fp32")
+    exporting.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
+
     predicting = add("predict", predict, "ask a run's model about texts")
-    predicting.add_argument("run", metavar="RUN", help="a run directory: path, URL, or an id under ./runs")
+    predicting.add_argument("run", metavar="RUN", help=RUN_HELP)
     predicting.add_argument("texts", metavar="TEXT", nargs="+")
     predicting.add_argument("--generate", type=int, metavar="N", help="write up to N tokens freely instead")
     predicting.add_argument("--json", action="store_true", help="print JSON")
 
+    _result_verbs(add)
+
     tracking = add("track", track_sync, "upload what a run kept offline for W&B")
     tracking.add_argument("action", metavar="sync", choices=("sync",))
-    tracking.add_argument("run", metavar="RUN", help="a run directory: path, URL, or an id under ./runs")
+    tracking.add_argument("run", metavar="RUN", help=RUN_HELP)
     return parser
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gpus", type=int, metavar="N", help="plan for N GPUs that are not here (default: 8)")
+    parser.add_argument("--accelerator", metavar="NAME", help="which, such as H100, A100-40 or L4 (default: H100)")
+    parser.add_argument("--price", type=float, metavar="AMOUNT", help="of an accelerator's hour, in your currency")
+    parser.add_argument("--sweep-gpus", metavar="8,16,...,1024", help="plan for each number of accelerators")
+    parser.add_argument("--plot", metavar="FILE", help="draw the sweep, as PNG, SVG or PDF; needs matplotlib")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _result_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> None:
+    evaluating = add("evaluate", evaluate, "score a run's base and tuned model, or a model, on test rows")
+    evaluating.add_argument("run", metavar="RUN|MODEL", help=f"{RUN_HELP}; with --recipe a folder, URL or hub id")
+    evaluating.add_argument(
+        "overrides", metavar="KEY=VALUE", nargs="*", default=[], help="other rows, such as data.test.url=more.csv"
+    )
+    evaluating.add_argument("--recipe", metavar="RECIPE", help="score a model or adapter on this recipe's test rows")
+    evaluating.add_argument("--limit", type=int, metavar="N", help="take the first N test rows only")
+    evaluating.add_argument("--generate", type=int, metavar="N", help="let it write too, up to N tokens a row")
+    evaluating.add_argument("--to", metavar="FILE", help="keep what was written, a JSON object a line")
+    evaluating.add_argument("--json", action="store_true", help="print JSON")
+
+    comparing = add("compare", compare, "show runs side by side: scores with intervals, speed, memory, size")
+    comparing.add_argument("runs", metavar="RUN", nargs="+", help=RUN_HELP)
+    comparing.add_argument("--json", action="store_true", help="print JSON")
+
+    reporting = add("report", report, "write what a run did and learnt as one HTML file")
+    reporting.add_argument("run", metavar="RUN", help=RUN_HELP)
+    reporting.add_argument("--to", metavar="FILE", help="a file here (default: report.html in the run directory)")
+    reporting.add_argument("--png", metavar="FOLDER", help="write the figures there as pictures too")
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,12 +210,12 @@ def schema(chosen: argparse.Namespace) -> int:
 
 
 def plan(chosen: argparse.Namespace) -> int:
-    from launcher.plan.plan import plan_json, plan_lines
-    from launcher.plan.preview import preview
+    from launcher.plan.verb import Asked, plan_recipe
 
-    made = preview(*_load(chosen)).plan
-    print(plan_json(made) if chosen.json else "\n".join(plan_lines(made)))
-    return 0
+    asked = Asked(chosen.gpus, chosen.accelerator, chosen.price, chosen.sweep_gpus, chosen.plot)
+    told, code = plan_recipe(*_load(chosen), asked, as_json=chosen.json)
+    print(told)
+    return code
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -210,6 +259,80 @@ def track_sync(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def checkpoints(chosen: argparse.Namespace) -> int:
+    from launcher.ledger.ledger import ledger_json, ledger_lines, read_ledger
+    from launcher.storage.runs import find_run
+
+    ledger = read_ledger(find_run(chosen.run), verify=chosen.verify)
+    print(ledger_json(ledger) if chosen.json else "\n".join(ledger_lines(ledger)))
+    return 0 if ledger.sound else 1
+
+
+def export(chosen: argparse.Namespace) -> int:
+    from launcher.model.quiet import quiet_libraries
+
+    quiet_libraries("cpu")
+    from launcher.export import export as exporting
+
+    wanted = exporting.Wanted(chosen.run, chosen.to, chosen.commit, chosen.merge)
+    done = exporting.export(wanted, _tell)
+    print(f"exported  {done.kind}, {done.size:,} bytes, to {done.place}")
+    print(f"checked   every tensor, and logits: {done.difference:.1e} of the largest apart")
+    if done.rounding:
+        print(f"rounding  logits are {done.rounding:.1e} of the largest apart from those of the base in few bits")
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def evaluate(chosen: argparse.Namespace) -> int:
+    from launcher.cluster.machine import this_machine
+    from launcher.model.quiet import quiet_libraries
+    from launcher.recipe.load import load_recipe
+
+    recipe = None if chosen.recipe is None else load_recipe(chosen.recipe, chosen.overrides)
+    quiet_libraries("cuda" if this_machine().gpus else "cpu")
+    from launcher.evaluate.rescore import How, evaluate_model, evaluate_run
+    from launcher.evaluate.rescore_output import keep_generations, show
+
+    how = How(chosen.limit, chosen.generate)
+    if recipe is None:
+        found = evaluate_run(chosen.run, chosen.overrides, how, _tell)
+    else:
+        found = evaluate_model(chosen.run, recipe, how)
+    if chosen.to is not None:
+        keep_generations(found, chosen.to)
+    if chosen.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        show(found)
+    return 0
+
+
+def compare(chosen: argparse.Namespace) -> int:
+    from launcher.report.compare import comparison_table, summaries
+
+    found = summaries(chosen.runs)
+    if chosen.json:
+        print(json.dumps([each.to_dict() for each in found], indent=1))
+        return 0
+    from rich.console import Console
+
+    console = Console()
+    console.print(comparison_table(found, console.width))
+    return 0
+
+
+def report(chosen: argparse.Namespace) -> int:
+    from launcher.report.write import write_report
+
+    for place in write_report(chosen.run, chosen.to, chosen.png):
+        print(place)
+    return 0
+
+
 def predict(chosen: argparse.Namespace) -> int:
     from launcher.cluster.machine import this_machine
     from launcher.model.quiet import quiet_libraries
@@ -218,7 +341,7 @@ def predict(chosen: argparse.Namespace) -> int:
     from launcher.evaluate.predict import classify_texts, generate_texts
     from launcher.evaluate.trained import load_trained
 
-    with load_trained(chosen.run) as trained:
+    with load_trained(chosen.run, _tell) as trained:
         if chosen.generate is None:
             answers = classify_texts(trained, chosen.texts)
         else:
