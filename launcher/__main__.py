@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    from launcher.cli import main as run_verb
+    from launcher.cli.main import main as run_verb
 
     sys.exit(run_verb())
 

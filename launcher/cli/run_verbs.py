@@ -1,0 +1,58 @@
+"""Verbs that do a recipe's work on this machine."""
+
+import argparse
+
+from launcher.cli.arguments import Verbs, add_recipe, load
+
+
+def add_verbs(verbs: Verbs) -> None:
+    preparing = verbs.add("prepare", prepare, "tokenise a recipe's training rows once, in parallel, for many runs")
+    add_recipe(preparing)
+    preparing.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
+    how = preparing.add_mutually_exclusive_group()
+    how.add_argument("--shard-size", type=int, metavar="N", help="characters of text a shard (default: 16 million)")
+    how.add_argument("--verify", action="store_true", help="read again every byte of what is prepared there")
+    how.add_argument("--index", action="store_true", help="index Parquet files of token ids that are there already")
+
+    running = verbs.add("run", run, "train here, and show base, tuned and classical model side by side")
+    add_recipe(running)
+    running.add_argument(
+        "--run-id",
+        metavar="ID",
+        help="name of the run directory (default: made from recipe and time); a run with commits goes on",
+    )
+    running.add_argument(
+        "--takeover", action="store_true", help="the attempt that has this run has ended, though it could not say so"
+    )
+    running.add_argument(
+        "--allow-recipe-change",
+        metavar="FIELD",
+        action="append",
+        default=[],
+        help="a field, or section, of the recipe that a run which goes on may have changed; may be given again",
+    )
+
+
+def prepare(chosen: argparse.Namespace) -> int:
+    recipe, profile = load(chosen)
+    from rich.console import Console
+
+    from launcher.data.prepared.work import Sizes
+    from launcher.train.prepare_data import index_recipe, prepare_recipe, verify_recipe
+
+    if chosen.verify:
+        return verify_recipe(recipe, chosen.to, Console())
+    if chosen.index:
+        return index_recipe(recipe, chosen.to, Console())
+    sizes = Sizes() if chosen.shard_size is None else Sizes(chosen.shard_size)
+    return prepare_recipe(recipe, profile, chosen.to, sizes, Console())
+
+
+def run(chosen: argparse.Namespace) -> int:
+    recipe, profile = load(chosen)
+    from rich.console import Console
+
+    from launcher.train.run import Options, run_recipe
+
+    options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
+    return run_recipe(recipe, profile, options, Console())
