@@ -26,6 +26,8 @@ import boto3
 import numpy as np
 import torch
 from boto3.s3.transfer import TransferConfig
+from pyarrow.fs import S3FileSystem
+from ray.train.v2._internal.execution.storage import _upload_to_fs_path
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_saver import async_save
 
@@ -148,11 +150,20 @@ def upload_sides(folder: Path) -> Iterator[dict[str, Side]]:
         paths = [str(folder / f"part-{FILES}-{each}") for each in range(FILES)]
         targets = [f"{store.root}/s3fs/{each}" for each in range(FILES)]
         fs = Store.open(store.location).fs
-        whole = str(folder / "part-1-0")
+        whole, server = str(folder / "part-1-0"), os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+        (folder / "files").mkdir()
+        for each in paths:
+            os.link(each, folder / "files" / Path(each).name)
+        ray_fs = S3FileSystem(
+            access_key="test", secret_key="test", region="us-east-1", scheme="http", endpoint_override=server
+        )
         print(f"upload: 200 MB to moto, {FILES} files or one")
         yield {
             "boto3, 4 threads": lambda: timed(lambda: boto.upload_file(whole, bucket, "boto", Config=transfer)),
             "s3fs, 8 files": lambda: timed(lambda: fs.put(paths, targets)),
+            "Ray Train, 8 files": lambda: timed(
+                lambda: _upload_to_fs_path(str(folder / "files"), ray_fs, f"{store.root}/ray")
+            ),
             "launcher, 8 files": lambda: timed(lambda: upload_all(store, several)),
             "launcher, one file": lambda: timed(lambda: upload_all(store, one)),
         }

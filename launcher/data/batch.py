@@ -12,7 +12,7 @@ from launcher.data.stream.gather import Gathered, padded
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A micro-batch: ids and mask are (rows, tokens); labels too, or (rows,) for classification."""
+    """A micro-batch: ids and mask are (rows, tokens), int32; labels too, or (rows,) for classification."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
@@ -45,9 +45,9 @@ def collate_rows(gathered: Gathered, pad_id: int) -> Batch:
     """A micro-batch of packs that hold a document each, padded to the longest."""
     labels = gathered.labels if gathered.label_per_document else padded(gathered.labels, gathered.packs, IGNORED)
     return Batch(
-        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id)).long(),
-        attention_mask=torch.from_numpy(padded(np.ones_like(gathered.input_ids), gathered.packs, 0)).long(),
-        labels=torch.from_numpy(labels).long(),
+        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id)),
+        attention_mask=torch.from_numpy(padded(np.ones_like(gathered.input_ids), gathered.packs, 0)),
+        labels=torch.from_numpy(labels),
         tokens=len(gathered.input_ids),
         label_tokens=int(np.count_nonzero(labels != IGNORED)),
     )
@@ -55,6 +55,6 @@ def collate_rows(gathered: Gathered, pad_id: int) -> Batch:
 
 def weightless_row(pad_id: int, *, label_per_document: bool) -> Batch:
     """A micro-batch that adds nothing to the loss, for a rank whose share is used up while others still compute."""
-    ids = torch.full((1, 2), pad_id)
-    labels = torch.full((1,) if label_per_document else (1, 2), IGNORED)
+    ids = torch.full((1, 2), pad_id, dtype=torch.int32)
+    labels = torch.full((1,) if label_per_document else (1, 2), IGNORED, dtype=torch.int32)
     return Batch(ids, torch.ones_like(ids), labels, tokens=0, label_tokens=0)

@@ -11,7 +11,7 @@ from launcher.data.stream.gather import Gathered, padded
 
 @dataclass(frozen=True, slots=True)
 class PackedBatch:
-    """A micro-batch of packs, a row each: ids, positions and labels are (rows, tokens).
+    """A micro-batch of packs, a row each: ids, positions and labels are (rows, tokens), int32.
 
     Positions restart at each document, and the first label of each is masked. Padding at the end of a row is a
     document of its own, without labels.
@@ -58,16 +58,17 @@ def collate_packs(gathered: Gathered, pad_id: int, multiple_of: int = 1) -> Pack
     """
     filled = np.diff(gathered.packs)
     width = -(-max(int(filled.max()), 1) // multiple_of) * multiple_of
-    assert (gathered.labels[gathered.positions == 0] == IGNORED).all()
+    begins = gathered.bounds[:-1][np.diff(gathered.bounds) > 0]
+    assert (gathered.labels[begins] == IGNORED).all()
     positions = padded(gathered.positions, gathered.packs, 0, width)
     for row, tokens in zip(positions, filled.tolist(), strict=True):
-        row[tokens:] = np.arange(width - tokens)
+        row[tokens:] = np.arange(width - tokens, dtype=np.int32)
     labels = padded(gathered.labels, gathered.packs, IGNORED, width)
     cu_seqlens = np.append(np.flatnonzero(positions == 0), positions.size)
     return PackedBatch(
-        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id, width)).long(),
-        position_ids=torch.from_numpy(positions).long(),
-        labels=torch.from_numpy(labels).long(),
+        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id, width)),
+        position_ids=torch.from_numpy(positions),
+        labels=torch.from_numpy(labels),
         cu_seqlens=torch.from_numpy(cu_seqlens).int(),
         longest=int(np.diff(cu_seqlens).max()),
         tokens=len(gathered.input_ids),

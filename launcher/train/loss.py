@@ -22,4 +22,4 @@ def summed_loss(model: nn.Module, batch: Batch | PackedBatch) -> torch.Tensor:
         logits, labels = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
-    return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    return functional.cross_entropy(logits, labels.long(), ignore_index=IGNORED, reduction="sum")

@@ -44,7 +44,7 @@ def test_a_pad_token_inside_a_text_is_read() -> None:
 def test_classes_are_one_label_a_row() -> None:
     batch = collate(CLASSES, PAD)
     assert batch.labels.tolist() == [2, 0]
-    assert all(tensor.dtype == torch.int64 for tensor in (batch.input_ids, batch.attention_mask, batch.labels))
+    assert all(tensor.dtype == torch.int32 for tensor in (batch.input_ids, batch.attention_mask, batch.labels))
 
 
 @given(st.lists(st.lists(st.integers(0, 8), min_size=1, max_size=7), min_size=1, max_size=5))

@@ -88,9 +88,9 @@ def test_a_batch_goes_to_a_device_as_a_whole() -> None:
     assert (moved.longest, moved.tokens, moved.label_tokens) == (batch.longest, batch.tokens, batch.label_tokens)
 
 
-def test_kernels_get_the_types_they_ask_for() -> None:
+def test_everything_takes_32_bits_to_the_device() -> None:
     batch = collate_packs(gathered(documents()), PAD)
-    assert {each.dtype for each in (batch.input_ids, batch.position_ids, batch.labels)} == {torch.int64}
+    assert {each.dtype for each in (batch.input_ids, batch.position_ids, batch.labels)} == {torch.int32}
     assert batch.cu_seqlens.dtype == torch.int32
 
 

@@ -104,8 +104,8 @@ def join(parts: Sequence[Gathered]) -> Gathered:
     return Gathered(ids, labels, positions, bounds, packs, parts[0].label_per_document)
 
 
-def padded(values: Tokens, bounds: Tokens, fill: int, width: int | None = None) -> Integers:
-    """Stretches of an array as rows, filled up on the right: (rows, width), in the 64 bits that models take.
+def padded(values: Tokens, bounds: Tokens, fill: int, width: int | None = None) -> Tokens:
+    """Stretches of an array as rows, filled up on the right: (rows, width).
 
     Row by row, as a copy a row is several times as fast as one through a mask.
 
@@ -115,7 +115,7 @@ def padded(values: Tokens, bounds: Tokens, fill: int, width: int | None = None) 
         width: Columns; by default those of the longest row.
     """
     columns = int(np.diff(bounds).max(initial=0)) if width is None else width
-    rows = np.empty((len(bounds) - 1, columns), dtype=np.int64)
+    rows = np.empty((len(bounds) - 1, columns), dtype=np.int32)
     ends = bounds.tolist()
     for row, begin, end in zip(rows, ends, ends[1:], strict=False):
         row[: end - begin] = values[begin:end]
