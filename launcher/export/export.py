@@ -12,10 +12,11 @@ from peft import PeftModel
 from launcher.errors import InvalidInput
 from launcher.evaluate.run_weights import RunWeights, Tell, run_weights
 from launcher.export.fp32 import dequantised, probe
-from launcher.export.layout import BaseName, NotAsWritten, read_layout, write_layout
+from launcher.export.layout import NotAsWritten, read_layout, write_layout
 from launcher.export.send import empty_target, send
 from launcher.model.adapt import TrainableModel
 from launcher.model.fetch import is_local
+from launcher.model.release import BaseName
 from launcher.recipe.method import Full, QLora
 from launcher.recipe.model import Scratch
 from launcher.recipe.recipe import Recipe

@@ -1,7 +1,6 @@
 """A model or an adapter in Hugging Face layout, and what is read back of it by transformers and peft alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from safetensors import safe_open
 
 from launcher.errors import LauncherError
 from launcher.model.adapt import TrainableModel
+from launcher.model.release import BaseName, release
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,14 +24,6 @@ class NotAsWritten(LauncherError):
     """What was written does not come back, or computes something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class BaseName:
-    """By which others find the base of an adapter."""
-
-    name: str
-    revision: str | None
-
-
 def write_layout(
     model: TrainableModel, tokenizer: "PreTrainedTokenizerBase", base: BaseName, folder: Path, shard: str = SHARD
 ) -> None:
@@ -40,15 +32,12 @@ def write_layout(
     Raises:
         NotAsWritten: it is not; names the tensor.
     """
+    how = release(model, base)
     if isinstance(model, PeftModel):
-        config = model.peft_config["default"]
-        config.base_model_name_or_path, config.revision = base.name, base.revision
-        # Else PEFT asks the hub for the base's config; rows that the recipe added are among the trained modules
-        model.save_pretrained(str(folder), save_embedding_layers=False)
-        expected = _digests(get_peft_model_state_dict(model, save_embedding_layers=False))
+        model.save_pretrained(str(folder), **how)
+        expected = _digests(get_peft_model_state_dict(model, **how))
     else:
-        model.config.use_cache = True  # which training switched off
-        model.save_pretrained(folder, max_shard_size=shard)
+        model.save_pretrained(folder, max_shard_size=shard, **how)
         expected = _digests(model.state_dict())
     tokenizer.save_pretrained(folder)
     _compare(expected, folder)

@@ -14,6 +14,7 @@ from launcher.checkpoint.manifest import folder_manifest
 from launcher.data.encode import TestRow
 from launcher.evaluate.score import Scores
 from launcher.model.adapt import TrainableModel, base_only
+from launcher.model.release import BaseName, release
 from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
 from launcher.train.rank import Rank
 from launcher.train.scoring import shared_scores
@@ -48,7 +49,8 @@ def commit_model(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokeni
     weights = gathered_weights(model, rank.job.recipe.strategy, keep=rank.leads)
     if rank.leads:
         with tempfile.TemporaryDirectory(prefix="ll-model-") as made:
-            model.save_pretrained(made, state_dict=weights)
+            base = BaseName(rank.job.base.name_or_path, rank.job.base.revision)
+            model.save_pretrained(made, state_dict=weights, **release(model, base))
             tokenizer.save_pretrained(made)
             manifest = folder_manifest(Path(made))
             Path(made, "MANIFEST.json").write_bytes(manifest.content)

@@ -17,8 +17,9 @@ from launcher.checkpoint.journal import Journal
 from launcher.errors import InvalidInput
 from launcher.export.export import EXACT, ROUGH, Exported, Wanted, apart, export
 from launcher.export.fp32 import compute_in_fp32
-from launcher.export.layout import BaseName, NotAsWritten, read_layout, write_layout
+from launcher.export.layout import NotAsWritten, read_layout, write_layout
 from launcher.model.adapt import TrainableModel
+from launcher.model.release import BaseName
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
