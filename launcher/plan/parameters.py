@@ -161,7 +161,7 @@ def _adapted(base: list[Part], method: Adapter, config: dict[str, Any], *, grown
     whole = _trained_whole(method, list(dict.fromkeys([*matrices, *(part.module for part in base)])), grown=grown)
     linears = [name for name, part in matrices.items() if part.kind == "linear"]
     targets = _targets(method, linears, list(matrices)) - whole
-    bias = {"none": set(), "lora_only": targets, "all": {part.module for part in base}}[method.bias]
+    bias = {"none": set(), "lora_only": targets, "all": {part.module for part in base}}[method.bias] - whole
     for part in base:
         trained = part.kind == "bias" and part.module in bias
         quantised = isinstance(method, QLora) and part.kind == "linear"

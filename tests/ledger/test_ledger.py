@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from launcher.checkpoint.contents import MANIFEST, Origin
-from launcher.checkpoint.entries import Commit, Entry, Open, Retire, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import Commit, Entry, Open, entry_from_json, entry_to_json
 from launcher.checkpoint.heartbeat import ordered
 from launcher.checkpoint.journal import Attempt, Journal
 from launcher.checkpoint.outcome import Saved
@@ -121,7 +121,8 @@ def test_commits_are_told_with_what_they_hold_and_where_they_stand(run: Path) ->
 
 
 def test_a_retired_commit_is_told_and_not_read(run: Path) -> None:
-    Journal(Store.open(str(run))).append(Retire(attempt=2, checkpoint=f"checkpoints/{newest(run).name}"))
+    attempt = Journal(Store.open(str(run))).open_attempt("slurm", "78", ["n1"])
+    attempt.retire(f"checkpoints/{newest(run).name}")
     shutil.rmtree(newest(run))
     found = ledger(run, verify=True)
     assert [line.state for line in found.commits] == [VERIFIED, VERIFIED, VERIFIED, RETIRED]
