@@ -1,4 +1,7 @@
-"""What a journal holds: attempts that open, commit, retire and close, each entry one JSON object."""
+"""What a journal holds: attempts that open, commit, retire and close.
+
+Each entry is a line with a JSON object, and a line with its xxh3-128.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
+import xxhash
 from pydantic import Field, TypeAdapter, ValidationError
 
 from launcher.errors import LauncherError
@@ -64,8 +68,24 @@ class Close(Stamped):
     exit_code: int
 
 
-Entry = Open | Commit | Retire | Close
-ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost(Stamped):
+    """In the place of an entry that is missing or damaged; it is never written."""
+
+    attempt: int = 0
+    nonce: str = ""
+    place: str
+    why: str
+    """`is missing`, or how it is damaged."""
+
+
+class Damaged(LauncherError):
+    """An entry's content is not what was written."""
+
+
+Written = Open | Commit | Retire | Close
+Entry = Written | Lost
+ENTRY: TypeAdapter[Written] = TypeAdapter(Annotated[Written, Field(discriminator="kind")])
 
 
 def live_commits(entries: Iterable[Entry]) -> list[Commit]:
@@ -75,22 +95,31 @@ def live_commits(entries: Iterable[Entry]) -> list[Commit]:
     return [entry for entry in kept if isinstance(entry, Commit) and entry.checkpoint not in retired]
 
 
-def entry_to_json(entry: Entry) -> bytes:
-    return ENTRY.dump_json(entry)
+def entry_to_json(entry: Written) -> bytes:
+    told = ENTRY.dump_json(entry)
+    return b"%s\n%s\n" % (told, _checksum(told))
 
 
-def entry_from_json(data: bytes, place: str) -> Entry:
+def entry_from_json(data: bytes, place: str) -> Written:
     """The entry that `entry_to_json` wrote.
 
     Raises:
-        LauncherError: a kind that this launcher does not know, or no entry at all; names the place.
+        Damaged: it is not what was written.
+        LauncherError: a kind that this launcher does not know; names the place.
     """
+    told, _, checksum = data.partition(b"\n")
+    if checksum and checksum.strip() != _checksum(told):
+        raise Damaged("is damaged (its checksum is another)")
     try:
-        return ENTRY.validate_json(data, strict=True)
+        return ENTRY.validate_json(told, strict=True)
     except ValidationError as invalid:
         error = invalid.errors()[0]
     if error["type"] == "union_tag_invalid":
         kind = error["ctx"]["tag"]
         raise LauncherError(f"{place} has the unknown kind {kind!r}: go on with the newer launcher that wrote it")
     where = ".".join(str(part) for part in error["loc"])
-    raise LauncherError(f"{place} is damaged ({where}: {error['msg']}): restore it, or start under another --run-id")
+    raise Damaged(f"is damaged ({where}: {error['msg']})" if where else f"is damaged ({error['msg']})")
+
+
+def _checksum(told: bytes) -> bytes:
+    return xxhash.xxh3_128_hexdigest(told).encode()

@@ -5,7 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from launcher.checkpoint.entries import Close, Commit, Entry, Open, Retire, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import (
+    Close,
+    Commit,
+    Damaged,
+    Entry,
+    Lost,
+    Open,
+    Retire,
+    Written,
+    entry_from_json,
+    entry_to_json,
+)
 from launcher.errors import LauncherError, RunOwned
 from launcher.storage.retry import Retry
 from launcher.storage.store import AlreadyExists, Store
@@ -32,10 +43,10 @@ class Journal:
         self._seen: list[Entry] = []
 
     def entries(self) -> list[Entry]:
-        """All entries by now, in order.
+        """All entries by now, in order; `Lost` stands for one that is missing or damaged.
 
         Raises:
-            LauncherError: an entry is missing, damaged or of an unknown kind.
+            LauncherError: an entry is of an unknown kind.
         """
         listed = self._ask("journal", lambda: self._store.list("journal"))
         matches = [ENTRY_NAME.fullmatch(name) for name in listed]
@@ -45,7 +56,7 @@ class Journal:
             self._seen.append(self._read(number))
         return list(self._seen)
 
-    def append(self, entry: Entry) -> int:
+    def append(self, entry: Written) -> int:
         """Put an entry at the end, once: the same entry may be given again when it is unknown whether it arrived.
 
         Returns:
@@ -69,15 +80,23 @@ class Journal:
         )
 
     def open_attempt(
-        self, backend: str, job_id: str, hosts: Sequence[str], gone: Gone = lambda owner: None
+        self,
+        backend: str,
+        job_id: str,
+        hosts: Sequence[str],
+        gone: Gone = lambda owner: None,
+        *,
+        over_lost: bool = False,
     ) -> "Attempt":
         """Take the run with a new attempt, numbered from 1.
 
         Args:
             gone: Is asked about the last attempt where that never closed.
+            over_lost: Go on although an entry is lost that may have been another attempt's.
 
         Raises:
             RunOwned: the last attempt never closed and may be alive, or another one opens at the same time.
+            LauncherError: an entry after the last attempt's beginning is lost.
         """
         owner = self.owner()
         took_over = gone(owner) if owner else None
@@ -85,7 +104,13 @@ class Journal:
         if found is not None and (took_over is None or found != owner):
             raise self._owned_by(found)
         opens = [entry for entry in self._seen if isinstance(entry, Open)]
-        number = opens[-1].attempt + 1 if opens else 1
+        lost = self._lost_since(opens[-1] if opens else None)
+        if lost and not over_lost:
+            raise LauncherError(
+                f"{lost[0].place} {lost[0].why}: restore it; or, where no attempt has this run, go on without it: "
+                "--takeover"
+            )
+        number = (opens[-1].attempt if opens else 0) + len(lost) + 1  # each may have opened an attempt
         entry = Open(attempt=number, backend=backend, job_id=job_id, hosts=tuple(hosts), took_over=took_over)
         self.append(entry)
         return Attempt(self, number, entry.nonce)
@@ -97,7 +122,11 @@ class Journal:
         closed = {entry.attempt for entry in entries if isinstance(entry, Close)}
         return opens[-1] if opens and opens[-1].attempt not in closed else None
 
-    def _create_next(self, entry: Entry) -> Entry:
+    def _lost_since(self, last: Open | None) -> list[Lost]:
+        after = self._seen if last is None else self._seen[self._seen.index(last) :]
+        return [entry for entry in after if isinstance(entry, Lost)]
+
+    def _create_next(self, entry: Written) -> Entry:
         """Try to create the entry at the next number; what is there afterwards."""
         number = len(self._seen) + 1
         try:
@@ -106,7 +135,7 @@ class Journal:
             return self._read(number)
         return entry
 
-    def _refuse_if_fenced(self, entry: Entry) -> None:
+    def _refuse_if_fenced(self, entry: Written) -> None:
         # Two processes may open the same attempt at once: to an open, its own number is taken too
         first_foreign = entry.attempt if isinstance(entry, Open) else entry.attempt + 1
         for seen in self._seen:
@@ -125,8 +154,10 @@ class Journal:
         place = f"{self._store.location}/{_name(number)}"
         try:
             return entry_from_json(self._ask(_name(number), lambda: self._store.read(_name(number))), place)
-        except FileNotFoundError as error:
-            raise LauncherError(f"{place} is missing: restore it, or start under another --run-id") from error
+        except FileNotFoundError:
+            return Lost(place=place, why="is missing")
+        except Damaged as damaged:
+            return Lost(place=place, why=str(damaged))
 
     def _ask(self, name: str, ask: Callable[[], Result]) -> Result:
         if self._retry is None:

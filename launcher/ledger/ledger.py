@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from launcher.checkpoint.entries import Lost
 from launcher.checkpoint.journal import Journal
 from launcher.ledger.attempts import AttemptLine, attempts
 from launcher.ledger.commits import CommitLine, look_at_commits
@@ -27,10 +28,12 @@ class Ledger:
     commits: list[CommitLine]
     epochs: list[EpochLine]
     """As the newest commit that can be read tells them."""
+    lost: list[str]
+    """Entries of the journal that are missing or damaged."""
 
     @property
     def sound(self) -> bool:
-        return not (any(line.wrong for line in self.commits) or any(line.wrong for line in self.epochs))
+        return not (self.lost or any(line.wrong for line in self.commits) or any(line.wrong for line in self.epochs))
 
 
 def read_ledger(store: Store, *, verify: bool = False) -> Ledger:
@@ -40,7 +43,7 @@ def read_ledger(store: Store, *, verify: bool = False) -> Ledger:
         verify: Read every byte of what is not retired, and hold whole epochs against their data sets.
 
     Raises:
-        LauncherError: the journal has an entry that is missing or damaged.
+        LauncherError: the journal has an entry of a kind that this launcher does not know.
         StoreFailed: the store failed until the deadline.
     """
     single = single_try(store)
@@ -53,7 +56,8 @@ def read_ledger(store: Store, *, verify: bool = False) -> Ledger:
                 indexes = Path(made, "indexes")
                 ended = prove_epochs(each.progress, each.manifest, indexes) if verify else epochs(each.progress)
                 break
-    return Ledger(store.location, attempts(entries), [each.line for each in looked], ended)
+    lost = [f"{each.place} {each.why}" for each in entries if isinstance(each, Lost)]
+    return Ledger(store.location, attempts(entries), [each.line for each in looked], ended, lost)
 
 
 def ledger_json(ledger: Ledger) -> str:
@@ -70,6 +74,7 @@ def ledger_lines(ledger: Ledger) -> list[str]:
             map(_commit_cells, ledger.commits),
         ),
         *_table("source epoch consumed left-out proof", map(_epoch_cells, ledger.epochs)),
+        *(f"lost      {line}" for line in ledger.lost),
         *(f"note      {note}" for line in ledger.commits for note in line.notes),
     ]
 

@@ -72,7 +72,8 @@ def open_run(store: Store, recipe: Recipe, may_change: Collection[str] = (), *, 
         store.create(RECIPE, _content(recipe))
     except AlreadyExists:
         _check_recipe(store, recipe, may_change)
-    return Journal(store, Retry()).open_attempt(LOCAL, job_id(), [socket.gethostname()], gone(store, takeover=takeover))
+    known = gone(store, takeover=takeover)
+    return Journal(store, Retry()).open_attempt(LOCAL, job_id(), [socket.gethostname()], known, over_lost=takeover)
 
 
 def _content(recipe: Recipe) -> bytes:

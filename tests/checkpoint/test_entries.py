@@ -1,10 +1,11 @@
+import contextlib
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.checkpoint.entries import Close, Commit, Entry, Open, Retire, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import Close, Commit, Damaged, Open, Retire, Written, entry_from_json, entry_to_json
 from launcher.errors import LauncherError
 
 counts = st.integers(min_value=0, max_value=2**53)
@@ -18,7 +19,7 @@ entries = st.one_of(
 
 
 @given(entries)
-def test_entries_survive_json(entry: Entry) -> None:
+def test_entries_survive_json(entry: Written) -> None:
     assert entry_from_json(entry_to_json(entry), "here") == entry
 
 
@@ -43,6 +44,23 @@ def test_unknown_kinds_are_refused_by_name() -> None:
         b'{"kind": "close", "attempt": "1", "nonce": "n", "time": "t", "cause": "done", "exit_code": 0}',
     ],
 )
-def test_damaged_entries_are_told_in_one_line(data: bytes) -> None:
-    with pytest.raises(LauncherError, match=r"^journal/3 is damaged \([^\n]+\): restore it[^\n]+$"):
+def test_what_is_no_entry_is_damaged(data: bytes) -> None:
+    with pytest.raises(Damaged, match=r"^is damaged \([^\n]+\)$"):
         entry_from_json(data, "journal/3")
+
+
+@given(entries, st.data())
+def test_a_bit_that_flips_anywhere_is_found(entry: Written, data: st.DataObject) -> None:
+    content = bytearray(entry_to_json(entry))
+    place = data.draw(st.integers(0, len(content) - 2))  # the last byte ends a line and nothing else
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(Damaged):
+        entry_from_json(bytes(content), "here")
+
+
+@given(entries, st.data())
+def test_an_entry_that_is_cut_short_is_damaged_or_the_entry(entry: Written, data: st.DataObject) -> None:
+    content = entry_to_json(entry)
+    cut = content[: data.draw(st.integers(0, len(content) - 1))]
+    with contextlib.suppress(Damaged):
+        assert entry_from_json(cut, "here") == entry

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.checkpoint.entries import Close, Commit, Entry, Open
+from launcher.checkpoint.entries import Close, Commit, Entry, Lost, Open
 from launcher.checkpoint.journal import Journal
 from launcher.errors import LauncherError, RunOwned
 from launcher.storage.store import AlreadyExists, Store
@@ -119,15 +119,56 @@ def test_an_entry_given_again_after_an_error_is_written_once(store: Store) -> No
     assert Journal(store).entries() == [close]
 
 
-def test_a_missing_entry_is_told(store: Store) -> None:
-    journal = Journal(store)
-    for step in range(3):
-        journal.append(Commit(attempt=1, step=step, checkpoint="c", manifest_digest="d"))
-    second = store.local_path("journal/00000002.json")
-    assert second is not None
-    second.unlink()
-    with pytest.raises(LauncherError, match=r"journal/00000002\.json is missing"):
-        Journal(store).entries()
+def commits(journal: Journal, number: int) -> None:
+    attempt = journal.open_attempt("local", "1", ["here"])
+    for step in range(number):
+        attempt.commit(step, "c", "d")
+
+
+def spoil(store: Store, number: int, content: bytes | None) -> str:
+    path = store.local_path(f"journal/{number:08d}.json")
+    assert path is not None
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "is missing"), (b'{"kind": "co', "is damaged (")])
+def test_an_entry_that_is_lost_keeps_its_place_and_the_others_are_read(
+    store: Store, content: bytes | None, why: str
+) -> None:
+    commits(Journal(store), 3)
+    place = spoil(store, 3, content)
+    found = Journal(store).entries()
+    assert [type(each) for each in found] == [Open, Commit, Lost, Commit]
+    lost = found[2]
+    assert isinstance(lost, Lost)
+    assert lost.place == place
+    assert lost.why.startswith(why)
+
+
+def test_a_run_is_not_opened_past_a_lost_entry_that_may_be_another_attempts_but_by_the_users_word(store: Store) -> None:
+    commits(Journal(store), 3)
+    Journal(store).append(Close(attempt=1, cause="failed", exit_code=1))
+    place = spoil(store, 4, b"")
+    with pytest.raises(LauncherError, match=r"journal/00000004\.json is damaged .*: restore it; or, .*--takeover$"):
+        Journal(store).open_attempt("local", "2", ["here"])
+    assert len(Journal(store).entries()) == 5
+    attempt = Journal(store).open_attempt("local", "2", ["here"], over_lost=True)
+    assert attempt.number == 3, "the lost entry may have opened the second"
+    attempt.commit(9, "c", "d")
+    attempt.close("done", 0)
+    assert Journal(store).open_attempt("local", "3", ["here"]).number == 4, "what lies before an attempt is settled"
+    assert Path(place).read_bytes() == b""
+
+
+def test_a_writer_goes_on_behind_a_lost_entry(store: Store) -> None:
+    attempt = Journal(store).open_attempt("local", "1", ["here"])
+    store.create("journal/00000002.json", b"not whole")
+    attempt.commit(1, "c", "d")
+    assert [type(each) for each in Journal(store).entries()] == [Open, Lost, Commit]
 
 
 def test_files_that_are_no_entries_are_passed_over(store: Store) -> None:

@@ -174,11 +174,18 @@ def test_a_run_that_has_not_ended_is_asked_by_its_newest_commit(bench: Bench, da
     assert answer["base"]["probabilities"] != answer["tuned"]["probabilities"]
 
 
-def test_an_entry_that_is_cut_short_ends_every_verb_in_one_line(bench: Bench, damaged: Damaged, tmp_path: Path) -> None:
-    copy = bench.runs / "cut"
+def test_an_entry_that_is_cut_short_is_told_and_costs_nothing_but_a_word(bench: Bench, damaged: Damaged) -> None:
+    copy = bench.folder / "elsewhere/killed"
     shutil.copytree(damaged.whole, copy)
     entry = copy / "journal/00000004.json"
-    entry.write_bytes(entry.read_bytes()[:-20])
-    for verb in (["checkpoints", "cut"], ["predict", "cut", "text"], ["export", "cut", "--to", str(tmp_path / "to")]):
-        assert f"{entry} is damaged" in the_one_line(bench.launcher(*verb), code=1)
-    assert f"{entry} is damaged" in the_one_line(bench.launcher("run", *WORDS[:-1], "cut"), code=1)
+    entry.write_bytes(entry.read_bytes()[:-50])
+    told = bench.launcher("checkpoints", str(copy))
+    assert (told.code, told.err) == (1, "")
+    assert f"lost      {entry} is damaged" in told.out
+    words = ("run", *WORDS, "cluster.storage=elsewhere")
+    line = the_one_line(bench.launcher(*words), code=1)
+    assert "journal/00000004.json is damaged" in line
+    assert line.endswith("--takeover")
+    ended = bench.launcher(*words, "--takeover")
+    assert ended.code == 0, ended.err
+    assert f"going on  after step {damaged.spoilt[0].step}" in ended.out
