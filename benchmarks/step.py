@@ -64,7 +64,7 @@ def bare(steps: int, folder: Path) -> Times:
     for step in range(steps):
         batch = collate(data[step * BATCH : (step + 1) * BATCH], pad_id=0)
         logits = llama(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten())
+        loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten().long())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(llama.parameters(), 1.0)
         optimizer.step()
@@ -91,7 +91,7 @@ def accelerate(steps: int, folder: Path) -> Times:
     for batch in loader:
         with accelerator.accumulate(prepared):
             logits = prepared(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-            loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten())
+            loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten().long())
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(prepared.parameters(), 1.0)
             optimizer.step()
@@ -118,7 +118,7 @@ def trainer(steps: int, folder: Path) -> Times:
 
     def inputs(examples: list[Example]) -> dict[str, torch.Tensor]:
         batch = collate(examples, pad_id=0)
-        return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": batch.labels}
+        return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": batch.labels.long()}
 
     Trainer(model(), arguments, train_dataset=ordered(steps), data_collator=inputs, callbacks=[clock]).train()
     yield from clock.times

@@ -60,7 +60,7 @@ def one_large_batch(dtype: torch.dtype) -> Gradients:
     """Gradients of the mean cross-entropy over all labels, by PyTorch alone."""
     model, batch = tiny_llama(dtype), collate(examples(ROWS), pad_id=0)
     logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-    functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten()).backward()
+    functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten().long()).backward()
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 

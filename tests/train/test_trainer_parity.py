@@ -78,7 +78,7 @@ def their_losses(folder: Path) -> list[float]:
 
 
 def vars_of(batch: Any) -> dict[str, torch.Tensor]:
-    return {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "labels")}
+    return {name: getattr(batch, name).long() for name in ("input_ids", "attention_mask", "labels")}
 
 
 @pytest.mark.parametrize("world", [1, 2])
