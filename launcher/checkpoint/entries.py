@@ -1,8 +1,9 @@
 """What a journal holds: attempts that open, commit, retire and close.
 
-Each entry is a line with a JSON object, and a line with its xxh3-128.
+Each entry is a JSON object; its last member is the xxh3-128 of the object without it.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -85,6 +86,7 @@ class Damaged(LauncherError):
 
 Written = Open | Commit | Retire | Close
 Entry = Written | Lost
+SEAL = re.compile(rb',"xxh3_128":"([0-9a-f]{32})"\}\n?\Z')
 ENTRY: TypeAdapter[Written] = TypeAdapter(Annotated[Written, Field(discriminator="kind")])
 
 
@@ -97,7 +99,7 @@ def live_commits(entries: Iterable[Entry]) -> list[Commit]:
 
 def entry_to_json(entry: Written) -> bytes:
     told = ENTRY.dump_json(entry)
-    return b"%s\n%s\n" % (told, _checksum(told))
+    return b'%s,"xxh3_128":"%s"}\n' % (told.removesuffix(b"}"), _checksum(told))
 
 
 def entry_from_json(data: bytes, place: str) -> Written:
@@ -107,8 +109,9 @@ def entry_from_json(data: bytes, place: str) -> Written:
         Damaged: it is not what was written.
         LauncherError: a kind that this launcher does not know; names the place.
     """
-    told, _, checksum = data.partition(b"\n")
-    if checksum and checksum.strip() != _checksum(told):
+    seal = SEAL.search(data)
+    told = data if seal is None else data[: seal.start()] + b"}"
+    if seal is not None and seal[1] != _checksum(told):
         raise Damaged("is damaged (its checksum is another)")
     try:
         return ENTRY.validate_json(told, strict=True)
