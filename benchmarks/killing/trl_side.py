@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.killing import trl_training
 from benchmarks.killing.side import (
     BATCH,
     LENGTH,
@@ -22,6 +21,8 @@ from benchmarks.killing.side import (
     flipped,
 )
 
+TRAINING = Path(__file__).with_name("trl_training.py")
+"""In the peers' environment."""
 WEIGHTS, OPTIMIZER = "model.safetensors", "optimizer.pt"
 
 
@@ -68,7 +69,7 @@ class Trl:
     def _started(self, folder: Path) -> subprocess.Popen[str]:
         numbers = map(str, (STEPS, SAVE_STEPS, LENGTH, BATCH, RATE, SEED))
         return subprocess.Popen(
-            [self.python, trl_training.__file__, self.model, self.rows, folder, *numbers],
+            [self.python, TRAINING, self.model, self.rows, folder, *numbers],
             env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(self.threads), "HOME": str(self.rows.parent)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
