@@ -40,9 +40,11 @@ def make_model(folder: Path, shared: Path) -> None:
 
 def undisturbed(side: Side, folder: Path) -> tuple[bytes, float]:
     """Its weights, and the seconds between two saves in a run to the end; a second run says whether it repeats."""
-    assert side.run(folder / "undisturbed").code == 0
+    first = side.run(folder / "undisturbed")
+    assert first.code == 0, first.said
     start = time.monotonic()
-    assert side.run(folder / "again").code == 0
+    again = side.run(folder / "again")
+    assert again.code == 0, again.said
     seconds = time.monotonic() - start
     weights = side.weights(folder / "undisturbed")
     print(

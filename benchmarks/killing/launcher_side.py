@@ -48,6 +48,7 @@ def write_recipe(place: Path, model: Path, rows: Path) -> None:
         "method": {"kind": "full"},
         "task": {"kind": "text"},
         "data": {"train": {"kind": "jsonl", "url": str(rows)}, "split": {"test_per_class": 8}},
+        "strategy": {"kind": "ddp"},
         "training": training,
         "evaluation": {"classical": False},
     }
