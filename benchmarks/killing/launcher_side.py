@@ -82,7 +82,9 @@ class Launcher:
         saves = folder / "runs" / RUN / CHECKPOINTS
         with trial.attempt() as attempt:
             there = attempt.until_training()
-            assert attempt.until(lambda: len(list(saves.glob("*"))) >= moment.save), "ended before it was killed"
+            step = moment.save * SAVE_STEPS  # or a later one, where that save was skipped
+            begun = attempt.until(lambda: any(int(each.name.partition("-")[0]) >= step for each in saves.glob("*")))
+            assert begun, "ended before it was killed"
             time.sleep(moment.seconds(interval))
             attempt.kill_all(there)
 
