@@ -29,7 +29,7 @@ from launcher.track.events import read_events
 from tests.faults.s3 import KEYS
 from tests.faults.trial import StoreBench, Trial
 
-WIDTH, LEFT, RIGHT = 900.0, 80.0, 880.0
+WIDTH, LEFT, RIGHT = 900.0, 80.0, 860.0
 ROWS_AT = {"steps": 30.0, "snapshot": 60.0, "upload": 90.0, "commit": 120.0}
 AXIS = 150.0
 
