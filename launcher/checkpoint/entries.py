@@ -80,7 +80,7 @@ class Lost(Stamped):
     """`is missing`, or how it is damaged."""
 
 
-class Damaged(LauncherError):
+class DamagedEntry(LauncherError):
     """An entry's content is not what was written."""
 
 
@@ -106,13 +106,13 @@ def entry_from_json(data: bytes, place: str) -> Written:
     """The entry that `entry_to_json` wrote.
 
     Raises:
-        Damaged: it is not what was written.
+        DamagedEntry: it is not what was written.
         LauncherError: a kind that this launcher does not know; names the place.
     """
     seal = SEAL.search(data)
     told = data if seal is None else data[: seal.start()] + b"}"
     if seal is not None and seal[1] != _checksum(told):
-        raise Damaged("is damaged (its checksum is another)")
+        raise DamagedEntry("is damaged (its checksum is another)")
     try:
         return ENTRY.validate_json(told, strict=True)
     except ValidationError as invalid:
@@ -121,7 +121,7 @@ def entry_from_json(data: bytes, place: str) -> Written:
         kind = error["ctx"]["tag"]
         raise LauncherError(f"{place} has the unknown kind {kind!r}: go on with the newer launcher that wrote it")
     where = ".".join(str(part) for part in error["loc"])
-    raise Damaged(f"is damaged ({where}: {error['msg']})" if where else f"is damaged ({error['msg']})")
+    raise DamagedEntry(f"is damaged ({where}: {error['msg']})" if where else f"is damaged ({error['msg']})")
 
 
 def _checksum(told: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from launcher.checkpoint.entries import (
     Close,
     Commit,
-    Damaged,
+    DamagedEntry,
     Entry,
     Lost,
     Open,
@@ -27,6 +27,7 @@ Gone = Callable[[Open], str | None]
 
 ENTRY_NAME = re.compile(r"journal/(\d{8})\.json")
 TRIES = 1000
+READS = 10
 
 
 class Journal:
@@ -143,6 +144,8 @@ class Journal:
                 raise self._owned_by(seen)
             if isinstance(seen, Close) and seen.attempt == entry.attempt:
                 raise RunOwned(f"attempt {seen.attempt} of {self._store.location} has closed: {seen.cause}")
+            if seen.attempt > entry.attempt:  # its beginning is lost, and what it wrote since is not
+                raise RunOwned(f"attempt {seen.attempt} of {self._store.location} has written since; it has the run")
 
     def _owned_by(self, owner: Open) -> RunOwned:
         return RunOwned(
@@ -151,13 +154,21 @@ class Journal:
         )
 
     def _read(self, number: int) -> Entry:
-        place = f"{self._store.location}/{_name(number)}"
-        try:
-            return entry_from_json(self._ask(_name(number), lambda: self._store.read(_name(number))), place)
-        except FileNotFoundError:
-            return Lost(place=place, why="is missing")
-        except Damaged as damaged:
-            return Lost(place=place, why=str(damaged))
+        """An entry, or `Lost` where two answers agree that it is none: one alone may be damaged on its way, and a
+        takeover that is overread is a fence that does not hold.
+        """
+        place, before = f"{self._store.location}/{_name(number)}", None
+        for _ in range(READS):
+            try:
+                data = self._ask(_name(number), lambda: self._store.read(_name(number)))
+                return entry_from_json(data, place)
+            except FileNotFoundError:
+                return Lost(place=place, why="is missing")
+            except DamagedEntry as damaged:
+                if data == before:
+                    return Lost(place=place, why=str(damaged))
+                before = data
+        raise LauncherError(f"{place}: {READS} answers differ, and none is an entry; see to the store")
 
     def _ask(self, name: str, ask: Callable[[], Result]) -> Result:
         if self._retry is None:

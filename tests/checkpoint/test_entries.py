@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.checkpoint.entries import Close, Commit, Damaged, Open, Retire, Written, entry_from_json, entry_to_json
+from launcher.checkpoint.entries import (
+    Close,
+    Commit,
+    DamagedEntry,
+    Open,
+    Retire,
+    Written,
+    entry_from_json,
+    entry_to_json,
+)
 from launcher.errors import LauncherError
 
 counts = st.integers(min_value=0, max_value=2**53)
@@ -45,7 +54,7 @@ def test_unknown_kinds_are_refused_by_name() -> None:
     ],
 )
 def test_what_is_no_entry_is_damaged(data: bytes) -> None:
-    with pytest.raises(Damaged, match=r"^is damaged \([^\n]+\)$"):
+    with pytest.raises(DamagedEntry, match=r"^is damaged \([^\n]+\)$"):
         entry_from_json(data, "journal/3")
 
 
@@ -58,7 +67,7 @@ def test_an_entry_is_one_json_object_to_others(entry: Written) -> None:
 def test_a_bit_that_flips_changes_nothing_or_is_found(entry: Written, data: st.DataObject) -> None:
     content = bytearray(entry_to_json(entry))
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    with contextlib.suppress(Damaged):
+    with contextlib.suppress(DamagedEntry):
         assert entry_from_json(bytes(content), "here") == entry
 
 
@@ -68,12 +77,12 @@ def test_every_byte_of_what_an_entry_says_is_held_by_its_checksum(entry: Written
     for place in range(content.rindex(b',"xxh3_128"')):
         flipped = bytearray(content)
         flipped[place] ^= 1
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedEntry):
             entry_from_json(bytes(flipped), "here")
 
 
 @given(entries, st.data())
 def test_an_entry_that_is_cut_short_is_damaged(entry: Written, data: st.DataObject) -> None:
     content = entry_to_json(entry).rstrip()
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedEntry):
         entry_from_json(content[: data.draw(st.integers(0, len(content) - 1))], "here")

@@ -171,6 +171,37 @@ def test_a_writer_goes_on_behind_a_lost_entry(store: Store) -> None:
     assert [type(each) for each in Journal(store).entries()] == [Open, Lost, Commit]
 
 
+@dataclass(frozen=True, slots=True)
+class Flipping(Store):
+    """Gives every answer but each third with another bit flipped, as a bad link may."""
+
+    answers: list[int] = field(default_factory=list)
+
+    def read(self, name: str) -> bytes:
+        data = bytearray(Store.read(self, name))
+        self.answers.append(len(self.answers))
+        if len(self.answers) % 3:
+            data[len(self.answers) % 50] ^= 1
+        return bytes(data)
+
+
+def test_a_takeover_that_is_damaged_on_its_way_fences_all_the_same(store: Store) -> None:
+    zombie = Journal(Flipping(store.fs, store.root)).open_attempt("local", "1", ["here"])
+    Journal(store).append(takeover(2))
+    with pytest.raises(RunOwned, match="owned by attempt 2"):
+        zombie.commit(1, "c", "d")
+    assert [type(each) for each in Journal(store).entries()] == [Open, Open]
+
+
+def test_a_takeover_whose_entry_is_lost_is_known_by_what_it_wrote_since(store: Store) -> None:
+    zombie = Journal(store).open_attempt("local", "1", ["here"])
+    Journal(store).append(takeover(2))
+    Journal(store).append(Commit(attempt=2, step=5, checkpoint="c", manifest_digest="d"))
+    spoil(store, 2, b"not whole")
+    with pytest.raises(RunOwned, match=r"attempt 2 of .* has written since"):
+        zombie.commit(1, "c", "d")
+
+
 def test_files_that_are_no_entries_are_passed_over(store: Store) -> None:
     store.create("journal/notes.txt", b"by hand")
     store.create("journal/00000009.json.orig", b"")
