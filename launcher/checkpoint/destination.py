@@ -27,6 +27,8 @@ class Destination:
     """Ranks on this node."""
     staging: str | None = None
     """Folder on the node's own disk that keeps the newest checkpoint, for a restart there."""
+    rescue: str | None = None
+    """Folder on the node's own disk for what can be committed no more; None where there is none."""
     keep: Keep | None = None
     """What stays when a new one is there; None keeps all."""
     read_back: bool = False

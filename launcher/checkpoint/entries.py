@@ -61,12 +61,33 @@ class Retire(Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack(Stamped):
+    """Steps went bad: what was committed after `step`, up to this attempt, is void."""
+
+    kind: Literal["roll-back"] = "roll-back"
+    step: int
+    first: int
+    """First pack of the mixture that is left out from now on, counted since the run began."""
+    end: int
+    """The pack after the last one."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close(Stamped):
     """An attempt gives the run back."""
 
     kind: Literal["close"] = "close"
     cause: str
     exit_code: int
+    ended: str | None = None
+    """In a word: the kind of an interruption or of a failure, or `done`; None where an older launcher closed it."""
+    step: int | None = None
+    """At which it ended, where that is known."""
+    host: str | None = None
+    """On which it failed, where that is known."""
+    then: Literal["again", "end"] | None = None
+    """Whether another attempt was to follow by itself: of this driver, or of one that its exit code asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +105,25 @@ class DamagedEntry(LauncherError):
     """An entry's content is not what was written."""
 
 
-Written = Open | Commit | Retire | Close
+Written = Open | Commit | Retire | RolledBack | Close
 Entry = Written | Lost
 SEAL = re.compile(rb',"xxh3_128":"([0-9a-f]{32})"\}\n?\Z')
 ENTRY: TypeAdapter[Written] = TypeAdapter(Annotated[Written, Field(discriminator="kind")])
 
 
 def live_commits(entries: Iterable[Entry]) -> list[Commit]:
-    """Commits in their order, without those whose bytes may have gone."""
+    """Commits in their order, without those whose bytes may have gone and those that a roll-back made void."""
     kept = list(entries)
     retired = {entry.checkpoint for entry in kept if isinstance(entry, Retire)}
-    return [entry for entry in kept if isinstance(entry, Commit) and entry.checkpoint not in retired]
+    rolled_back = [entry for entry in kept if isinstance(entry, RolledBack)]
+
+    def void(commit: Commit) -> bool:
+        # By attempt, and not by place: an uploader may commit once more while its attempt ends
+        return any(commit.attempt <= each.attempt and commit.step > each.step for each in rolled_back)
+
+    return [
+        entry for entry in kept if isinstance(entry, Commit) and entry.checkpoint not in retired and not void(entry)
+    ]
 
 
 def entry_to_json(entry: Written) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from launcher.checkpoint.entries import (
     Close,
@@ -196,8 +196,20 @@ class Attempt:
         self.journal.append(entry)
         return entry
 
-    def close(self, cause: str, exit_code: int) -> Close:
-        entry = Close(attempt=self.number, cause=cause, exit_code=exit_code)
+    def close(
+        self,
+        cause: str,
+        exit_code: int,
+        ended: str | None = None,
+        *,
+        step: int | None = None,
+        host: str | None = None,
+        then: Literal["again", "end"] = "end",
+    ) -> Close:
+        """Give the run back; what the arguments mean stands at `Close`."""
+        entry = Close(
+            attempt=self.number, cause=cause, exit_code=exit_code, ended=ended, step=step, host=host, then=then
+        )
         self.journal.append(entry)
         return entry
 

@@ -38,6 +38,18 @@ class Snapshot:
     metric: float | None
 
 
+def receipt_of(rank: int, snapshot: Snapshot, checksum: str) -> Receipt:
+    """What a rank's file holds, once it is stored.
+
+    Args:
+        checksum: xxh3-128 of the file, in hexadecimal.
+    """
+    content = snapshot.content
+    layout = read_header(content.read(0, header_length(content.read(0, LENGTH_BYTES))))
+    assert layout.size == content.size
+    return Receipt(rank, File(weights_name(rank), content.size, checksum), stored_pieces(layout), snapshot.state)
+
+
 @dataclass(slots=True)
 class Node:
     """Runs in a process of its own, and one checkpoint at a time."""
@@ -77,11 +89,9 @@ class Node:
 
     def _store_rank(self, folder: str, parts: ThreadPoolExecutor, rank: int, snapshot: Snapshot) -> Receipt:
         content, name = snapshot.content, weights_name(rank)
-        layout = read_header(content.read(0, header_length(content.read(0, LENGTH_BYTES))))
-        assert layout.size == content.size
         read_back = self.destination.read_back
         checksum = upload(self._store, f"{folder}/{name}", content, self.retry, parts, read_back=read_back)
-        receipt = Receipt(rank, File(name, content.size, checksum), stored_pieces(layout), snapshot.state)
+        receipt = receipt_of(rank, snapshot, checksum)
         target = f"{folder}/{receipt_name(rank)}"
         self.retry.call(f"{self._store.location}/{target}", lambda _: self._store.write(target, receipt.to_json()))
         return receipt

@@ -24,4 +24,12 @@ class Failed:
     why: str
 
 
-Outcome = Saved | Failed
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """On the node's own disk, whole and verified by its receipts, and in no commit: an attempt there may commit it."""
+
+    step: int
+    folder: str
+
+
+Outcome = Saved | Failed | Rescued

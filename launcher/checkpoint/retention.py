@@ -22,6 +22,8 @@ class Keep:
     best: int = 0
     """So many of the best by their metric; those without one do not compete, and of equal ones the newer wins."""
     greater_is_better: bool = False
+    behind_steps: int = 0
+    """And the newest that is so many steps older than the newest of all, to roll back to."""
 
     def __post_init__(self) -> None:
         assert self.newest >= 1
@@ -40,6 +42,8 @@ def retirable(commits: Sequence[Commit], keep: Keep, verified: str) -> list[Comm
         verified: Folder of the newest that is known to be whole: it stays, whatever `keep` says.
     """
     stay = {commit.checkpoint for commit in commits[-keep.newest :]} | {verified}
+    settled = [commit for commit in commits if commit.step <= commits[-1].step - keep.behind_steps]
+    stay |= {commit.checkpoint for commit in settled[-1:]}
     if keep.every_steps is not None:
         stay |= {commit.checkpoint for commit in commits if commit.step % keep.every_steps == 0}
     sign = 1 if keep.greater_is_better else -1

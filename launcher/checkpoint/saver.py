@@ -12,7 +12,7 @@ from typing import Any
 
 from launcher.checkpoint.destination import Destination
 from launcher.checkpoint.fragment import Fragment
-from launcher.checkpoint.outcome import Failed, Outcome, Saved
+from launcher.checkpoint.outcome import Failed, Outcome, Rescued, Saved
 from launcher.checkpoint.snapshot import Snapshot
 from launcher.checkpoint.uploader_process import UploaderProcess
 from launcher.checkpoint.wire import Message, address_of, check_peer, receive, send
@@ -61,12 +61,21 @@ class Saver:
         """Whether the last snapshot is still on its way."""
         return self._pending is not None
 
-    def save(self, step: int, fragments: Sequence[Fragment], state: Mapping[str, Any], metric: float | None) -> float:
+    def save(
+        self,
+        step: int,
+        fragments: Sequence[Fragment],
+        state: Mapping[str, Any],
+        metric: float | None,
+        *,
+        rescue: bool = False,
+    ) -> float:
         """Take a snapshot, and leave the rest to the uploader; all ranks call it with the same step.
 
         Args:
             state: Cursor and counters; JSON. Rank 0's is the checkpoint's.
             metric: The latest evaluation's, by which the best checkpoint is kept.
+            rescue: To the node's own disk instead of the store, and into no commit.
 
         Returns:
             Seconds that this took, and the loop waited.
@@ -75,14 +84,22 @@ class Saver:
         start = time.monotonic()
         layout = self._snapshot.take(fragments)
         with self._lock:
-            self._pending = {"step": step, "size": layout.size, "state": state, "metric": metric}
+            self._pending = {"step": step, "size": layout.size, "state": state, "metric": metric, "rescue": rescue}
             self._tell()
         return time.monotonic() - start
+
+    def rescue(self) -> None:
+        """Have the snapshot that is on its way put on the node's own disk too, whichever ends first; all ranks of a
+        node call it, and again does no harm."""
+        with self._lock:
+            if self._pending is not None and not self._pending["rescue"]:
+                self._pending = {**self._pending, "rescue": True}
+                self._tell()
 
     def poll(self, seconds: float = 0.0) -> Outcome | None:
         """What became of a snapshot, each told once; waits for it no longer than so many seconds.
 
-        On node 0 `Saved` means committed, on others that this node's part is stored.
+        On node 0 `Saved` means committed, on others that this node's part is stored. `Rescued` is on its own disk.
 
         Raises:
             RunOwned: another attempt has opened the run.
@@ -139,6 +156,8 @@ class Saver:
             outcome = RunOwned(answer["owned"])
         elif "failed" in answer:
             outcome = Failed(answer["step"], answer["failed"])
+        elif "rescued" in answer:
+            outcome = Rescued(answer["step"], answer["rescued"])
         else:
             outcome = Saved(**answer["saved"] | {"notes": tuple(answer["saved"]["notes"])})
         self._told, self._deaths, self._pending = answer, 0, None

@@ -4,8 +4,10 @@ It imports no torch, ends with the process that started it, and leaves nothing b
 destination, and its arguments are the descriptor of the listening socket and the process to end with.
 
     {"rank": 0, "told": null}, with a descriptor                   who connects, what it was told last, its memory
-    {"step": 12, "size": 4096, "state": {...}, "metric": null}     a snapshot was taken
-    {"step": 12, "saved": {...}}, or "failed" or "owned": "why"    the answer, when every rank of the node has said so
+    {"step": 12, "size": 4096, "state": {...}, "metric": null,     a snapshot was taken: for the store, or for the
+     "rescue": false}                                              node's own disk
+    {"step": 12, "saved": {...}}, or "rescued": "folder",          the answer, when every rank of the node has said so
+     "failed" or "owned": "why"
 
 An uploader that is killed may have told some ranks and not others. Those that were told say so to the next one, which
 passes it on.
@@ -17,12 +19,13 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 
 from launcher.checkpoint.destination import Destination
 from launcher.checkpoint.node import Node, Snapshot
+from launcher.checkpoint.rescue import rescue
 from launcher.checkpoint.wire import Message, check_peer, receive, send
 from launcher.errors import LauncherError, RunOwned
 from launcher.storage.content import Content
@@ -41,6 +44,7 @@ class Uploader:
 
     def __init__(self, destination: Destination, listener: socket.socket) -> None:
         self._node = Node(destination, Retry(deadline=destination.deadline_s))
+        self._destination = destination
         self._ranks = destination.local_world
         self._listener = listener
         self._selector = selectors.DefaultSelector()
@@ -48,7 +52,10 @@ class Uploader:
         """Rank and descriptor by connection."""
         self._waiting: dict[socket.socket, tuple[int, int, Snapshot]] = {}
         """Step, rank and snapshot by connection, until all ranks have sent theirs."""
+        self._rescue: set[socket.socket] = set()
+        """Connections that want it on the node's own disk."""
         self._told: Message | None = None
+        self._telling = threading.Lock()
 
     def serve(self) -> None:
         """Until the process is ended."""
@@ -75,9 +82,10 @@ class Uploader:
         else:
             rank, descriptor = self._memory[connection]
             content = Content(descriptor, message["size"])
+            (self._rescue.add if message["rescue"] else self._rescue.discard)(connection)
             self._waiting[connection] = message["step"], rank, Snapshot(content, message["state"], message["metric"])
         self._pass_on()
-        if len(self._waiting) == self._ranks:
+        if len(self._waiting) == self._ranks and len(self._rescue) in (0, self._ranks):
             self._begin()
 
     def _pass_on(self) -> None:
@@ -85,7 +93,7 @@ class Uploader:
         for connection, (step, _, _) in list(self._waiting.items()):
             if self._told is not None and self._told["step"] == step:
                 del self._waiting[connection]
-                _tell(connection, self._told)
+                self._tell(connection, self._told)
 
     def _begin(self) -> None:
         """Save in a thread, with descriptors of its own: a rank that dies takes its own with it."""
@@ -96,11 +104,20 @@ class Uploader:
             for _, rank, snapshot in self._waiting.values()
         }
         self._waiting.clear()
-        threading.Thread(target=self._save, args=(steps.pop(), snapshots), daemon=True).start()
+        work = self._saved if not self._rescue else self._rescued
+        threading.Thread(target=self._do, args=(work, steps.pop(), snapshots), daemon=True).start()
 
-    def _save(self, step: int, snapshots: Mapping[int, Snapshot]) -> None:
+    def _saved(self, step: int, snapshots: Mapping[int, Snapshot]) -> Message:
+        return {"saved": asdict(self._node.save(step, snapshots))}
+
+    def _rescued(self, step: int, snapshots: Mapping[int, Snapshot]) -> Message:
+        return {"rescued": rescue(self._destination, step, snapshots)}
+
+    def _do(
+        self, work: Callable[[int, Mapping[int, Snapshot]], Message], step: int, snapshots: Mapping[int, Snapshot]
+    ) -> None:
         try:
-            answer: Message = {"saved": asdict(self._node.save(step, snapshots))}
+            answer = work(step, snapshots)
         except RunOwned as error:
             answer = {"owned": str(error)}
         except Exception as error:  # told to the ranks; the next snapshot may fare better
@@ -109,19 +126,19 @@ class Uploader:
         for snapshot in snapshots.values():
             os.close(snapshot.content.descriptor)
         for connection in list(self._memory):
-            _tell(connection, {"step": step, **answer})
+            self._tell(connection, {"step": step, **answer})
+
+    def _tell(self, connection: socket.socket, answer: Message) -> None:
+        with suppress(OSError), self._telling:  # this rank has ended, which the selector tells too
+            send(connection, answer)
 
     def _forget(self, connection: socket.socket) -> None:
         self._selector.unregister(connection)
         connection.close()
         self._waiting.pop(connection, None)
+        self._rescue.discard(connection)
         if connection in self._memory:
             os.close(self._memory.pop(connection)[1])
-
-
-def _tell(connection: socket.socket, answer: Message) -> None:
-    with suppress(OSError):  # this rank has ended, which the selector tells too
-        send(connection, answer)
 
 
 def _end_with(parent: int) -> None:

@@ -16,6 +16,11 @@ METRICS = "evaluation/metrics.json"
 PREDICTIONS = "evaluation/predictions.csv"
 
 
+def profile_name(number: int) -> str:
+    """A cluster profile that the run was submitted with, from 1; one that changed has the next number."""
+    return f"profile-{number}.yaml"
+
+
 def tuned_scores(attempt: int) -> str:
     """The tuned model's scores of the test rows, each attempt's own."""
     return f"evaluation/tuned-scores-{attempt}.json"

@@ -95,6 +95,14 @@ class Store:
     def exists(self, name: str) -> bool:
         return bool(self.fs.exists(self._path(name)))
 
+    def folders(self) -> list[str]:
+        """Sorted names of the folders right below the root; none where there is no root."""
+        try:
+            found = self.fs.ls(self.root or "/", detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(each["name"].rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory")
+
     def list(self, prefix: str = "") -> list[str]:
         """Sorted names of all objects below a folder, at any depth; none where there is no such folder."""
         folder = self._path(prefix) if prefix else self.root

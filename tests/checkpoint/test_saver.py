@@ -180,7 +180,7 @@ def test_a_rank_that_was_not_told_hears_it_from_the_next_uploader(store: Store) 
         """As rank 1 does, by hand."""
         connection.connect(address_of(where.nonce, 0))
         send(connection, {"rank": 1, "told": None}, [snapshot.descriptor])
-        send(connection, {"step": 1, "size": layout.size, "state": state(1), "metric": None})
+        send(connection, {"step": 1, "size": layout.size, "state": state(1), "metric": None, "rescue": False})
 
     with closing(snapshot), closing(Saver(where, 0, starts=True)) as saver:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -30,6 +30,11 @@ class Tally:
         digest = (int(self.digest, 16) + int(other.digest, 16)) % 2**128
         return Tally(self.documents + other.documents, f"{digest:032x}")
 
+    def __sub__(self, other: "Tally") -> "Tally":
+        """What is left of a tally without a part of it."""
+        digest = (int(self.digest, 16) - int(other.digest, 16)) % 2**128
+        return Tally(self.documents - other.documents, f"{digest:032x}")
+
 
 def counted(blocks: Integers, rows: Integers, firsts: Integers) -> Words:
     """What each piece adds to a tally: 1 where a document begins, and the hash in words of 32 bits; (5, pieces).

@@ -68,12 +68,37 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Packs of a mixture, counted over all sources since the run began: `first` and those after it, up to `end`."""
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class MixtureCursor:
     """The position in a mixture: one in each source."""
 
     mixing: str
     """Digest of weights and seed."""
     sources: tuple[Cursor, ...]
+    passed_by: tuple[Stretch, ...] = ()
+    """Packs that are not trained on, wherever they lie; in order, and apart."""
+
+    @property
+    def packs(self) -> int:
+        """Packs taken or passed by since the run began."""
+        return sum(source.packs for source in self.sources)
+
+    def pass_by(self, stretches: Iterable[Stretch]) -> "MixtureCursor":
+        """The same position, with packs that are passed by when it comes to them; no other pack moves."""
+        merged: list[Stretch] = []
+        for each in sorted({*self.passed_by, *stretches}, key=lambda stretch: stretch.first):
+            if merged and each.first <= merged[-1].end:
+                merged[-1] = Stretch(merged[-1].first, max(merged[-1].end, each.end))
+            else:
+                merged.append(each)
+        return replace(self, passed_by=tuple(merged))
 
     def check(self, start: "MixtureCursor", place: str) -> None:
         """Make sure that this is a position in the mixture that begins with `start`.

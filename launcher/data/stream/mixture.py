@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from launcher.data.stream.consumed import Tally
 from launcher.data.stream.cursor import MixtureCursor
 from launcher.data.stream.mixing import mix64
 from launcher.data.stream.permutation import round_keys
@@ -43,12 +44,27 @@ class Mixture:
         self.start = MixtureCursor(digest, tuple(stream.start for stream in streams))
 
     def take(self, cursor: MixtureCursor, packs: int, epochs: float | None = None) -> MixtureStep:
-        """The next packs of the mixture. A source that ends begins again.
+        """The next packs of the mixture, without those that the cursor passes by. A source that ends begins again.
 
         Args:
             epochs: One source alone ends with this many epochs; several never do, see `progress`.
         """
         assert epochs is None or len(self.streams) == 1
+        parts: tuple[Part, ...] = ()
+        ended: tuple[EpochEnd, ...] = ()
+        for stretch in cursor.passed_by:
+            before = max(0, stretch.first - cursor.packs)
+            if cursor.packs >= stretch.end or before >= packs:
+                continue
+            found = self._take(cursor, before, epochs)
+            rest = self._take(found.cursor, stretch.end - found.cursor.packs, epochs)
+            untrained = without_training(found.cursor, rest)
+            parts, ended = parts + found.parts, ended + found.ended + untrained.ended
+            cursor, packs = untrained.cursor, packs - before
+        found = self._take(cursor, packs, epochs)
+        return MixtureStep(parts + found.parts, found.cursor, ended + found.ended)
+
+    def _take(self, cursor: MixtureCursor, packs: int, epochs: float | None) -> MixtureStep:
         counts = self._counts([source.packs for source in cursor.sources], packs)
         steps = [
             stream.take(source, count, epochs)
@@ -80,3 +96,16 @@ class Mixture:
         due = np.argsort(np.concatenate(times), kind="stable")[:packs]
         counts: list[int] = np.bincount(source_of[due], minlength=len(times)).tolist()
         return counts
+
+
+def without_training(before: MixtureCursor, taken: MixtureStep) -> MixtureStep:
+    """A step that is not run: what it would have consumed is left out, of each epoch that it touches."""
+    ended: list[EpochEnd] = []
+    sources = []
+    for number, (start, end) in enumerate(zip(before.sources, taken.cursor.sources, strict=True)):
+        consumed = start.consumed
+        for epoch in (each for each in taken.ended if each.source == number):
+            ended.append(replace(epoch, consumed=consumed, left_out=epoch.left_out + (epoch.consumed - consumed)))
+            consumed = Tally()
+        sources.append(replace(end, consumed=consumed, left_out=end.left_out + (end.consumed - consumed)))
+    return MixtureStep((), replace(taken.cursor, sources=tuple(sources)), tuple(ended))

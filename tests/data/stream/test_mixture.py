@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.data.stream.cursor import MixtureCursor
+from launcher.data.stream.consumed import Tally, whole_epoch
+from launcher.data.stream.cursor import MixtureCursor, Stretch
 from launcher.data.stream.mixture import Mixture
 from launcher.data.stream.packing import Packing
 from launcher.data.stream.stream import Stream
@@ -96,3 +97,48 @@ def test_weights_and_seed_are_part_of_the_digest_and_their_scale_is_not() -> Non
     ]
     assert len(set(digests)) == 3
     assert mixture([(index, 2.0), (index, 2.0)]).start.mixing == digests[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(SMALL, st.data())
+def test_packs_that_are_passed_by_are_left_out_and_no_other_moves(
+    sources: list[tuple[Lengths, float]], data: st.DataObject
+) -> None:
+    total, batch = 40, data.draw(st.integers(1, 9), label="packs a step")
+    pairs = st.tuples(st.integers(0, total), st.integers(0, total)).map(lambda pair: Stretch(min(pair), max(pair)))
+    stretches = data.draw(st.lists(pairs, max_size=3), label="passed by")
+    gone = {pack for each in stretches for pack in range(each.first, each.end)}
+    plain = mixture(sources)
+    wanted: list[list[object]] = [[] for _ in sources]
+    cursor = plain.start
+    for pack in range(total):
+        found, cursor = ids_by_source(plain, cursor, [1])
+        if pack not in gone:
+            wanted = [[*a, *b] for a, b in zip(wanted, found, strict=True)]
+    mixed, left = mixture(sources), total - len(gone)
+    start = MixtureCursor.from_json(mixed.start.pass_by(stretches).to_json(), "here")
+    steps = [min(batch, left - done) for done in range(0, left, batch)]
+    assert ids_by_source(mixed, start, steps)[0] == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(INDEXES, st.integers(1, 3), st.integers(1, 9), st.data())
+def test_what_is_consumed_and_what_is_passed_by_come_to_every_document_once(
+    index: Lengths, epochs: int, batch: int, data: st.DataObject
+) -> None:
+    mixed = mixture([(index, 1.0)])
+    whole = whole_epoch(index, mixed.streams[0].packing)
+    packs = mixed.take(mixed.start, 10**4, epochs).cursor.packs
+    first = data.draw(st.integers(0, packs), label="first")
+    end = data.draw(st.integers(first, packs), label="end")
+    cursor, ended, taken = mixed.start.pass_by([Stretch(first, end)]), [], 0
+    while True:
+        step = mixed.take(cursor, batch, epochs)
+        cursor, ended, taken = step.cursor, [*ended, *step.ended], taken + sum(len(part.packs) for part in step.parts)
+        if not step.parts:
+            break
+    assert taken == packs - (end - first)
+    assert [each.epoch for each in ended] == list(range(epochs))
+    assert all(each.consumed + each.left_out == whole for each in ended)
+    if first == 0 and end == packs:
+        assert all(each.consumed == Tally() for each in ended)
