@@ -4,7 +4,14 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-PREFIX = {"step": "train", "evaluation": "eval", "result": "test"}
+PREFIX = {
+    "step": "train",
+    "evaluation": "eval",
+    "result": "test",
+    "step-skipped": "sentinel",
+    "loss-spike": "sentinel",
+    "roll-back": "sentinel",
+}
 """Kinds of events that are plotted, and what their names begin with."""
 RESUME = "resume"
 """Kind of the event that tells from which step an attempt goes on; what was noted beyond it is void."""

@@ -20,6 +20,8 @@ class Tally:
     """Ranks whose last snapshot is on its way."""
     wishes: float = 0.0
     """Ranks that by their clock would save; one of them decides."""
+    called: float = 0.0
+    """Ranks that have heard of an interruption; one of them hears for all."""
 
 
 class Agreement:

@@ -1,5 +1,6 @@
 """PyTorch's DistributedDataParallel: every rank holds everything."""
 
+import math
 from contextlib import nullcontext
 
 import torch
@@ -20,7 +21,8 @@ ORDER_MATTERS_FROM = 3
 class DdpEngine:
     """DDP around a model and its optimiser; forward passes are autocast where precision is not fp32.
 
-    In fp16 losses are scaled up by a factor that adapts, and a step whose gradients overflow is left out.
+    In fp16 losses are scaled up by a factor that adapts. In any precision a step whose gradients are not finite is left
+    out: their norm is that of the sum over the ranks, so all leave out the same one.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> None:
@@ -50,10 +52,12 @@ class DdpEngine:
         scale = self._scaler.get_scale()
         self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self._max_grad_norm).item()
-        self._scaler.step(self._optimizer)
+        finite = math.isfinite(norm)
+        if finite:
+            self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad()
-        return Update(norm, applied=self._scaler.get_scale() >= scale)
+        return Update(norm, applied=finite and self._scaler.get_scale() >= scale)
 
     def holdings(self) -> Holdings:
         return Replicated(self._optimizer, ScalerCounts(self._scaler))

@@ -1,5 +1,7 @@
 """DeepSpeed ZeRO: ranks share optimiser states, gradients and, at stage 3, parameters."""
 
+import math
+
 import deepspeed
 import torch
 from torch import distributed, nn
@@ -8,7 +10,7 @@ from launcher.model.zero import zero_config
 from launcher.recipe.strategy import DeepSpeed
 from launcher.recipe.training import Training
 from launcher.train.engines.engine import LossOf, Update
-from launcher.train.state.deepspeed_internals import check_internals, undo_first_step, zero_holdings
+from launcher.train.state.deepspeed_internals import check_internals, leave_out_step, undo_first_step, zero_holdings
 from launcher.train.state.holdings import Holdings
 
 
@@ -19,6 +21,8 @@ class ZeroEngine:
         self, model: nn.Module, optimizer: torch.optim.Optimizer, strategy: DeepSpeed, training: Training
     ) -> None:
         self._stage = strategy.zero_stage
+        # DeepSpeed leaves out steps that are not finite, but for stage 0 without its own fp16
+        self._unguarded = self._stage == 0 and training.precision != "fp16"
         self._engine, *_ = deepspeed.initialize(
             model=model,
             optimizer=optimizer,
@@ -38,6 +42,9 @@ class ZeroEngine:
 
     def step(self) -> Update:
         norm = self._norm() if self._stage == 0 else None  # stage 0 clips without telling the norm
+        if self._unguarded and norm is not None and not math.isfinite(norm):
+            leave_out_step(self._engine)
+            return Update(float(norm), applied=False)
         self._engine.step()
         norm = self._engine.get_global_grad_norm() if norm is None else norm
         return Update(float(norm), applied=bool(self._engine.was_step_applied()))

@@ -161,6 +161,15 @@ def undo_first_step(engine: Any, stage: int) -> None:
         set_steps(engine.optimizer.optimizer, 0)
 
 
+def leave_out_step(engine: Any) -> None:
+    """Forget the gradients of a step that stage 0 would apply though they are not finite; counted as a skipped one."""
+    engine.zero_grad()
+    engine.global_steps += 1
+    engine.global_samples += engine.train_batch_size()
+    engine.micro_steps += 1
+    engine.skipped_steps += 1
+
+
 def _has_master_copies(engine: Any) -> bool:
     return hasattr(engine.optimizer, "fp32_groups")
 
