@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from launcher.cluster.common import Common, ManyNodes
 from launcher.cluster.machine import Machine
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import Profile
 from launcher.plan.accelerators import Accelerator, find_accelerator, known_device
 from launcher.plan.placement import Device, Placement
 
@@ -47,8 +48,25 @@ class Hardware:
         )
 
 
-def here(placement: Placement, machine: Machine, profile: Local, price: float | None = None) -> Hardware:
-    """This machine. On a CPU workers share its memory."""
+def named(placement: Placement, profile: ManyNodes, price: float | None = None) -> Hardware:
+    """The machines that a profile describes.
+
+    Raises:
+        InvalidInput: their accelerator is not known.
+    """
+    ranks = profile.ranks_per_node
+    found = find_accelerator(profile.accelerator) if profile.accelerator and profile.gpus_per_node else None
+    host = None if profile.memory_gib_per_node is None else int(profile.memory_gib_per_node * 2**30)
+    memory = None if host is None else host // ranks
+    if placement.device == "cuda":
+        memory = None if found is None else found.memory
+    return Hardware(placement, ranks, found, memory, host, profile.hours_between_failures * 3600, price)
+
+
+def here(placement: Placement, machine: Machine, profile: Profile, price: float | None = None) -> Hardware:
+    """This machine, or those that the profile describes. On a CPU workers share a machine's memory."""
+    if isinstance(profile, ManyNodes):
+        return named(placement, profile, price)
     accelerator = known_device(machine.gpu_name) if placement.device == "cuda" and machine.gpu_name else None
     memory = machine.memory // placement.workers if placement.device == "cpu" and machine.memory else None
     if accelerator is not None:
@@ -57,7 +75,7 @@ def here(placement: Placement, machine: Machine, profile: Local, price: float | 
     return Hardware(placement, placement.workers, accelerator, memory, machine.memory or None, failure_s, price)
 
 
-def elsewhere(gpus: int, accelerator: str, profile: Local, price: float | None = None) -> Hardware:
+def elsewhere(gpus: int, accelerator: str, profile: Common, price: float | None = None) -> Hardware:
     """Machines that are not here, of 8 GPUs each.
 
     Raises:

@@ -1,10 +1,11 @@
-"""Where the workers of a local run go."""
+"""Where the workers of a run go."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from launcher.cluster.common import ManyNodes
 from launcher.cluster.machine import Machine
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import Profile
 from launcher.errors import InvalidInput
 
 Device = Literal["cpu", "cuda"]
@@ -16,14 +17,24 @@ class Placement:
     device: Device
     threads: int
     """Compute threads of one worker."""
+    nodes: int = 1
+    """Machines, of equally many workers each."""
 
 
-def place(profile: Local, machine: Machine) -> Placement:
-    """One worker a GPU; without GPUs two workers, or as many as there are cores.
+def place(profile: Profile, machine: Machine) -> Placement:
+    """What a profile of machines elsewhere says; here one worker a GPU, and without GPUs two, or one a core.
 
     Raises:
         InvalidInput: the profile asks for more workers, or another accelerator, than the machine has.
     """
+    if isinstance(profile, ManyNodes):
+        ranks = profile.ranks_per_node
+        return Placement(
+            workers=profile.nodes * ranks,
+            device="cuda" if profile.gpus_per_node else "cpu",
+            threads=max(1, profile.cpus_per_node // ranks),
+            nodes=profile.nodes,
+        )
     device: Device = (
         "cuda" if profile.accelerator == "gpu" or (profile.accelerator == "auto" and machine.gpus) else "cpu"
     )

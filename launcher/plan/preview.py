@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.cluster.machine import this_machine
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import Local, Profile
 from launcher.data.dataset import Dataset, load_dataset
 from launcher.data.prepared.verify import read_manifest
 from launcher.errors import InvalidInput
@@ -41,7 +41,7 @@ class Preview:
     """Of all training documents, where they were prepared."""
 
 
-def preview(recipe: Recipe, profile: Local, machines: Machines | None = None, price: float | None = None) -> Preview:
+def preview(recipe: Recipe, profile: Profile, machines: Machines | None = None, price: float | None = None) -> Preview:
     """Read configuration and rows, and plan.
 
     Args:
@@ -56,7 +56,12 @@ def preview(recipe: Recipe, profile: Local, machines: Machines | None = None, pr
     else:
         machine = this_machine()
         hardware = here(place(profile, machine), machine, profile, price)
-        if recipe.training.precision == "fp16" and hardware.device == "cpu" and not machine.cpu_fp16:
+        if (
+            recipe.training.precision == "fp16"
+            and hardware.device == "cpu"
+            and not machine.cpu_fp16
+            and isinstance(profile, Local)
+        ):
             raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
     config = planned_config(recipe.model)
     dataset = load_dataset(recipe)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from launcher.checkpoint.interval import interval_s
+from launcher.interrupt.lead import lead_s
 from launcher.plan.batch import BatchPlan
 from launcher.plan.hardware import Hardware
 from launcher.plan.moments import moment_bytes
@@ -50,8 +51,8 @@ def expect_saves(setting: Setting, batches: BatchPlan, hardware: Hardware, step_
     mtbf = hardware.failure_s / hardware.nodes
     every = _interval(setting.recipe.training, batches, step_s, (stall_s, upload_s, mtbf))
     goodput = None if every is None else max(0.0, 1 - stall_s / every - (every / 2 + RESTART_S) / mtbf)
-    lead_s = None if step_s is None else step_s + stall_s + upload_s
-    return Saves(size, rank_size, stall_s, upload_s, every, goodput, lead_s)
+    lead = None if step_s is None else lead_s(step_s, stall_s, upload_s)
+    return Saves(size, rank_size, stall_s, upload_s, every, goodput, lead)
 
 
 def checkpoint_bytes(setting: Setting) -> int:

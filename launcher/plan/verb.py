@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import Profile
 from launcher.errors import InvalidInput
 from launcher.plan.fit import nearest_fit
 from launcher.plan.outlook import look_ahead
@@ -42,7 +42,7 @@ class Asked:
         return Machines(GPUS if self.gpus is None else self.gpus, self.accelerator or ACCELERATOR)
 
 
-def plan_recipe(recipe: Recipe, profile: Local, asked: Asked, *, as_json: bool) -> tuple[str, int]:
+def plan_recipe(recipe: Recipe, profile: Profile, asked: Asked, *, as_json: bool) -> tuple[str, int]:
     """What to print, and the exit code: 3 where the run does not fit.
 
     Raises:

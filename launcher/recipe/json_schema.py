@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from launcher.recipe.aliases import ALIASES, VALUES, FieldPath
 from launcher.recipe.problem import dotted
@@ -31,9 +31,26 @@ def recipe_schema() -> Json:
     return _of_files(schema, {"required": ["name"]})
 
 
-def profile_schema(profile: type[BaseModel]) -> Json:
-    """The schema of a profile's file; required keys are asked of one without `extends`."""
-    return _of_files(profile.model_json_schema(), {})
+def profile_schema(*kinds: type[BaseModel]) -> Json:
+    """The schema of a profile's file, of any of some kinds; required keys are asked of one without `extends`."""
+    if len(kinds) == 1:
+        return _of_files(kinds[0].model_json_schema(), {})
+    either = kinds[0]
+    for kind in kinds[1:]:
+        either = either | kind  # type: ignore[assignment]
+    definitions: Json = TypeAdapter(either).json_schema()["$defs"]
+    names = [kind.__name__ for kind in kinds]
+    for name in names:
+        definitions[name]["properties"] = {"extends": _EXTENDS, **definitions[name]["properties"]}
+    parts = {f"{name}Part": _part(definition) for name, definition in definitions.items()}
+    return {
+        "$schema": DRAFT,
+        "title": "Profile",
+        "if": {"not": {"required": ["extends"]}},
+        "then": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in names]},
+        "else": {"anyOf": [{"$ref": f"#/$defs/{name}Part"} for name in names]},
+        "$defs": definitions | parts,
+    }
 
 
 def _of_files(schema: Json, whole: Json) -> Json:

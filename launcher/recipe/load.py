@@ -12,6 +12,7 @@ from launcher.recipe.compose import compose
 from launcher.recipe.explain import validate
 from launcher.recipe.problem import Problem, RecipeError
 from launcher.recipe.recipe import Recipe
+from launcher.recipe.remote import at_hand
 from launcher.recipe.scalar import plain_scalar
 from launcher.recipe.shipped import find
 from launcher.recipe.yaml_source import Document
@@ -23,13 +24,14 @@ def load_recipe(reference: str, overrides: Sequence[str] = ()) -> Recipe:
     """Loads a recipe.
 
     Args:
-        reference: A path, or a shipped recipe such as `demo/headlines` or `recipes/demo/headlines.yaml`.
+        reference: A path, a URL, or a shipped recipe such as `demo/headlines` or `recipes/demo/headlines.yaml`.
         overrides: `KEY=VALUE` with dotted keys, applied in order.
 
     Raises:
         RecipeError: with all that is wrong.
     """
-    return load_section(Recipe, find("recipes", reference), overrides, check_sections)
+    with at_hand(reference) as named:
+        return load_section(Recipe, find("recipes", named), overrides, check_sections)
 
 
 def load_section(
@@ -62,9 +64,9 @@ def load_section(
     return section
 
 
-def resolved_yaml(recipe: Recipe) -> str:
-    """The recipe with every default written out; loads back to an equal one."""
-    return yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=120)
+def resolved_yaml(section: BaseModel) -> str:
+    """A recipe or profile with every default written out; loads back to an equal one."""
+    return yaml.dump(section.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=120)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,6 +10,7 @@ from launcher.recipe.data import Data
 from launcher.recipe.method import Method
 from launcher.recipe.model import Model
 from launcher.recipe.section import Section
+from launcher.recipe.sentinel import Sentinel
 from launcher.recipe.strategy import Strategy
 from launcher.recipe.task import Task
 from launcher.recipe.tracking import Tracking
@@ -28,6 +29,7 @@ class Recipe(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     tracking: Tracking = Tracking()
+    sentinel: Sentinel = Sentinel()
 
     @property
     def long_documents(self) -> LongDocuments:

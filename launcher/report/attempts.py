@@ -23,7 +23,7 @@ class Mark:
     time: float
     """Seconds since 1970."""
     kind: str
-    """`commit`, `model`, `save-skipped` or `save-failed`."""
+    """`commit`, `model`, `save-skipped`, `save-failed`, `roll-back` or `stuck`."""
     step: int
     told: Mapping[str, Any] = field(default_factory=dict)
 
@@ -180,6 +180,6 @@ def _marks(entries: Iterable[Entry], events: Iterable[Event]) -> list[Mark]:
     missed = [
         Mark(seconds(event["time"]), event["kind"], event["step"], event)
         for event in events
-        if event["kind"] in ("save-skipped", "save-failed")
+        if event["kind"] in ("save-skipped", "save-failed", "roll-back", "stuck")
     ]
     return sorted([*marks, *missed], key=lambda mark: mark.time)

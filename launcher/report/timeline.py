@@ -13,6 +13,8 @@ MARKS: dict[str, tuple[Ink, str]] = {
     "model": ("first", "model stored"),
     "save-skipped": ("second", "save skipped"),
     "save-failed": ("bad", "save failed"),
+    "roll-back": ("bad", "rolled back"),
+    "stuck": ("bad", "stuck"),
 }
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 

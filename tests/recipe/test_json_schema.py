@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from launcher.cli import main
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import KINDS
 from launcher.recipe.aliases import ALIASES, VALUES
 from launcher.recipe.json_schema import profile_schema, recipe_schema
 from launcher.recipe.load import load_recipe, resolved_yaml
@@ -37,7 +37,7 @@ def recipes():
 
 @pytest.fixture(scope="module")
 def profiles():
-    return checked(profile_schema(Local))
+    return checked(profile_schema(*KINDS.values()))
 
 
 def test_the_verb_prints_them(recipes, profiles, capsys):
