@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from launcher.cluster.profile import Local
+    from launcher.cluster.profile import Profile
     from launcher.recipe.recipe import Recipe
 
 Verb = Callable[[argparse.Namespace], int]
@@ -49,7 +49,7 @@ def add_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
     parser.add_argument("--json", action="store_true", help=what)
 
 
-def load(chosen: argparse.Namespace) -> tuple["Recipe", "Local"]:
+def load(chosen: argparse.Namespace) -> tuple["Recipe", "Profile"]:
     """What `add_recipe` asked for."""
     from launcher.cluster.load import load_profile, split_overrides
     from launcher.recipe.load import load_recipe

@@ -53,10 +53,10 @@ def validate(chosen: argparse.Namespace) -> int:
 
 
 def schema(chosen: argparse.Namespace) -> int:
-    from launcher.cluster.profile import Local
+    from launcher.cluster.profile import KINDS
     from launcher.recipe.json_schema import profile_schema, recipe_schema
 
-    print(json.dumps(recipe_schema() if chosen.of == "recipe" else profile_schema(Local), indent=1))
+    print(json.dumps(recipe_schema() if chosen.of == "recipe" else profile_schema(*KINDS.values()), indent=1))
     return 0
 
 

@@ -1,110 +1,127 @@
 """One attempt: one fixed-size Ray Train worker group, watched until it ends."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train import WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from launcher.errors import LauncherError
+from launcher.interrupt.drain import drain_source
+from launcher.interrupt.inbox import Inbox
+from launcher.interrupt.watch import watched
 from launcher.recipe.strategy import DeepSpeed
+from launcher.storage.store import Store
+from launcher.train.cluster import Cluster
 from launcher.train.console import RunConsole
-from launcher.train.desk import Desk, Message, RankFailure
-from launcher.train.failure import first_cause
+from launcher.train.desk import Desk
+from launcher.train.failure import cause_of, first_cause
 from launcher.train.job import Job, JudgedData
+from launcher.train.outcome import Cause, Done, Failed, Interrupted, Outcome
+from launcher.train.overseer import Overseer
+from launcher.train.verdicts import NAMED, OTHER
+from launcher.train.watching import Watch
+from launcher.train.worker_group import beside_driver, build_operators, group_settings
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-POLL_S = 0.2
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
-def run_attempt(job: Job, data: JudgedData, scratch: Path, console: RunConsole) -> None:
-    """Train to the end in the Ray cluster at hand; returns after the commit.
+def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsole, inbox: Inbox) -> Outcome:
+    """Train to the end in the Ray cluster at hand, to a failure, or until a notice has been acted upon.
 
-    Ray's retries are off: what comes after a failure is for the caller to decide.
-
-    Raises:
-        LauncherError: the attempt failed; tells the first cause with rank and host.
+    Ray's retries are off: what comes after an attempt is for the caller to decide.
     """
     if isinstance(job.recipe.strategy, DeepSpeed):
         console.wait("building DeepSpeed's operators, once a machine")
-        ray.get(ray.remote(num_cpus=0)(_build_ops).remote(job.placement.device))
-    desk: ActorHandle[Desk] = ray.remote(num_cpus=0)(Desk).remote()  # type: ignore[assignment]
+        build_operators(job.placement, cluster)
+    actor = ray.remote(Desk).options(num_cpus=0, label_selector=beside_driver())
+    desk: ActorHandle[Desk] = actor.remote()  # type: ignore[assignment]
+    watch = Watch(desk, console, inbox, _overseer(job, console), saves=job.recipe.training.saving != "no")
     trainer = _Trainer(
         _work,
-        train_loop_config={"job": job, "data": ray.put(data), "desk": desk},
+        train_loop_config={"job": job, "data": ray.put(data), "desk": desk, "secrets": dict(cluster.secrets)},
         torch_config=TorchConfig(backend=BACKENDS[job.placement.device]),
-        scaling_config=ScalingConfig(num_workers=job.placement.workers, use_gpu=job.placement.device == "cuda"),
-        run_config=RunConfig(
-            name="attempt", storage_path=str(scratch / "train"), failure_config=FailureConfig(max_failures=0)
-        ),
+        **group_settings(job.placement, cluster, job.attempt),
     )
+    trainer.watch = watch
     console.wait(f"starting {job.placement.workers} workers")
-    failures, error = _fit(trainer, desk, console)
-    if isinstance(error, WorkerGroupError):
-        raise first_cause(failures, error.worker_failures, job) from error
-    if error is not None:
-        raise LauncherError(f"Ray could not run the workers: {' '.join(str(error).split())[:300]}") from error
+    with watched(inbox, {"Ray's drain": drain_source(watch.hosts)}, console.line):
+        error = _fit(trainer, watch)
+    return judge(watch, error, inbox, job)
 
 
 class _Trainer(TorchTrainer):
-    """Ray's trainer, but Ctrl-C stays the launcher's."""
+    """Ray's trainer, but Ctrl-C stays the launcher's, which learns who controls the workers."""
 
-    def _register_sigint_handler(self, controller: object) -> None:
-        pass
+    watch: Watch
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        self.watch.controller = controller
 
 
-def _fit(
-    trainer: TorchTrainer, desk: "ActorHandle[Desk]", console: RunConsole
-) -> tuple[list[RankFailure], Exception | None]:
-    """Fit, while a thread shows progress.
+def _fit(trainer: TorchTrainer, watch: Watch) -> Exception | None:
+    """Fit, while a thread watches.
 
     Not the other way round: an interrupt ends the main thread, and a thread left in Ray while it shuts down takes the
     process with it.
     """
     error, ended = None, threading.Event()
     with ThreadPoolExecutor(1, "ray-train-watch") as pool:
-        watching = pool.submit(_watch, desk, console, ended)
+        watching = pool.submit(watch.run, ended)
         try:
             trainer.fit()
         except Exception as failure:
             error = failure
         finally:
             ended.set()
-    return watching.result(), error
+    watching.result()
+    return error
 
 
-def _watch(desk: "ActorHandle[Desk]", console: RunConsole, ended: threading.Event) -> list[RankFailure]:
-    """Show what the ranks tell until all has ended; returns what failed."""
-    failures: list[RankFailure] = []
-    last = False
-    while not last:
-        last = ended.wait(POLL_S)
-        messages: list[Message] = ray.get(desk.take.remote())
-        for message in messages:
-            if isinstance(message, RankFailure):
-                failures.append(message)
-            else:
-                console.show(message)
-    return failures
+def judge(watch: Watch, error: Exception | None, inbox: Inbox, job: Job) -> Outcome:
+    """How an attempt ended, by what was heard of it and what Ray says.
+
+    A failure while a notice is there is taken for its consequence: a node that goes may take its ranks with it at once.
+    """
+    notice = watch.cut or inbox.current()
+    if watch.left is not None and notice is not None:
+        return Interrupted(notice, watch.left.step, watch.left.rescued)
+    if watch.cut is not None:
+        return Interrupted(watch.cut)
+    if error is None and not watch.failures:
+        return Done()
+    cause = _cause(watch, error, job)
+    if notice is not None and notice.kind != "stop" and NAMED[cause.kind].verdict != "stop":
+        return Interrupted(notice)
+    return Failed(cause, tuple(watch.failures), tuple(watch.notes))
 
 
-# Both import on the node that runs them, and not in the driver.
+def _cause(watch: Watch, error: Exception | None, job: Job) -> Cause:
+    if watch.broken is not None:
+        return cause_of(watch.broken)
+    if isinstance(error, WorkerGroupError):
+        hosts = {rank: seat.host for rank, seat in watch.seats.items()}
+        return watch.overseer.cause(first_cause(watch.failures, error.worker_failures, hosts, job))
+    said = " ".join(str(error).split())[:300]
+    return Cause(LauncherError(f"Ray could not run the workers: {said}"), OTHER.name)
 
 
-def _build_ops(device: str) -> None:
-    from launcher.train.engines.ops import build_ops
-
-    build_ops(device)
+def _overseer(job: Job, console: RunConsole) -> Overseer:
+    factor = job.recipe.sentinel.slow_factor
+    return Overseer(Store.open(job.run_url), job.attempt, job.placement.workers, factor, console.line)
 
 
 def _work(config: dict[str, Any]) -> None:
+    # Imports on the node that runs it, and not in the driver
+    for name, value in config.pop("secrets").items():
+        os.environ.setdefault(name, value)
     from launcher.train.worker import work
 
     work(config)

@@ -1,5 +1,6 @@
 """One rank's micro-batches of each step, from data sets in a store."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from launcher.data.batch import Batch, collate_rows, weightless_row
 from launcher.data.packed_batch import PackedBatch, collate_packs, weightless_pack
 from launcher.data.prepared.reader import CorruptBlock
 from launcher.data.stream.balance import MicroBatch, micro_batches
-from launcher.data.stream.cursor import MixtureCursor
+from launcher.data.stream.cursor import MixtureCursor, Stretch
 from launcher.data.stream.gather import Gathered, WindowTokens, join
 from launcher.data.stream.mixture import Mixture, MixtureStep
 from launcher.data.stream.stream import EpochEnd
@@ -17,6 +18,8 @@ from launcher.plan.batch import BatchPlan
 
 BlockId = tuple[int, int]
 """A data set of the mixture, and a block of it."""
+PLACES_KEPT = 1_000
+"""Steps of which it is known where they ended in the data."""
 Agree = Callable[[set[BlockId]], set[BlockId]]
 """What any rank says, to all ranks; called on all of them together."""
 
@@ -82,10 +85,23 @@ class Feed:
         self._packed = mixture.streams[0].packing.mode == "packed"
         self._ended: tuple[EpochEnd, ...] = ()
         self._loaded: dict[Window, WindowTokens] = {}
+        self._places = deque([(self.step, self.cursor.packs)], PLACES_KEPT)
 
     def resume(self, cursor: MixtureCursor, step: int, ended: tuple[EpochEnd, ...] = ()) -> None:
         """Stand at a cursor, after `step` steps and some whole epochs."""
         self.cursor, self.step, self._ended = cursor, step, ended
+        self._places = deque([(step, cursor.packs)], PLACES_KEPT)
+
+    def pass_by(self, stretches: Iterable[Stretch]) -> None:
+        """Leave packs out when it comes to them; they are told as such, and no other pack moves."""
+        self.cursor = self.cursor.pass_by(stretches)
+
+    def place_after(self, step: int) -> int:
+        """Packs of the mixture behind a step that was taken, or the nearest guess before those that are known."""
+        first, packs = self._places[0]
+        if step <= first:
+            return max(0, packs - (first - step) * self._plan.global_batch)
+        return dict(self._places)[step]
 
     @property
     def progress(self) -> float:
@@ -109,6 +125,7 @@ class Feed:
         if not taken.parts:
             return None
         self.step, self.cursor = self.step + 1, taken.cursor
+        self._places.append((self.step, self.cursor.packs))
         self._ended += taken.ended
         share = self._share
         shares = micro_batches(taken.parts, share.rank, share.world, self._plan.micro_batch)

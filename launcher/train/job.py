@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from launcher.checkpoint.contents import Origin
 from launcher.data.encode import TestRow
+from launcher.data.stream.cursor import Stretch
 from launcher.data.stream.packing import Packing
 from launcher.plan.batch import BatchPlan
 from launcher.plan.placement import Placement
@@ -52,6 +53,10 @@ class Job:
     failure_s: float
     """Seconds between failures of the job that are expected."""
     resume: Resume | None
+    rescue: str | None = None
+    """Folder on each node's own disk for a state that can be committed no more."""
+    left_out: tuple[Stretch, ...] = ()
+    """Packs that no step takes: what earlier attempts rolled back behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The training loop: agree, forward and backward, step, measure."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -12,14 +12,13 @@ from torch import nn
 
 from launcher.data.batch import Batch
 from launcher.data.packed_batch import PackedBatch
-from launcher.data.stream.cursor import MixtureCursor
-from launcher.data.stream.stream import EpochEnd
 from launcher.train.agree import Agreement, Tally
 from launcher.train.cadence import Moment
 from launcher.train.engines.engine import Engine, Update
 from launcher.train.feed import Feed, StepFeed
 from launcher.train.loss import summed_loss
 from launcher.train.meters import Countdown, Speedometer, StepRecord, peak_memory_gib
+from launcher.train.noted import note_step
 from launcher.train.schedule import Schedule
 from launcher.train.seeds import seed_micro_batch
 
@@ -54,11 +53,22 @@ class Saving(Protocol):
     def wished(self) -> bool:
         """Whether it is time to save by this rank's clock."""
 
+    @property
+    def called(self) -> bool:
+        """Whether this rank has heard that training has to end now."""
+
     def due(self, now: Moment, agreed: Tally) -> bool:
         """Whether to save now."""
 
-    def save(self, now: Moment, cursor: MixtureCursor, ended: tuple[EpochEnd, ...]) -> None:
-        """Save; all records up to now are known. `ended` are the run's whole epochs."""
+    def save(self, now: Moment, data: StepFeed) -> None:
+        """Save; all records up to now are known. `data` are those of the step that has just run."""
+
+    def leave(self, after: tuple[Moment, StepFeed] | None, agreement: Agreement) -> None:
+        """Keep what can be kept, as no step follows; all records up to now are known.
+
+        Args:
+            after: As for `save`; None where no step has run.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ def train(
     Ranks agree on a step's label count while the step before it runs, and that same sum carries the loss of the
     step before that: no step waits for the network, and losses are known two steps late, or when the state is saved.
 
+    An interruption ends it between two steps, on all ranks alike; then the last moment is not marked as the last.
+
     Args:
         after_step: Told of each step that has run, on all ranks alike; returns whether it is to be the last.
     """
@@ -96,38 +108,54 @@ def train(
     agreement = Agreement()
     meters = _Meters(loop)
     waiting: deque[_Done | None] = deque()  # None where a record went out already
-    latest_loss, stop = 0.0, False
-    first, ahead = loop.feed.step, loop.feed.next()
-    agreement.propose(_tally(ahead, 0.0, saving))
-    for step in count(first):
-        agreed = agreement.collect()
-        if step >= first + 2 and (done := waiting.popleft()) is not None:
-            yield meters.record(done, agreed.loss)
-        if not waiting and (stop or ahead is None) and step > first:
-            return
-        now, ahead = ahead, None if stop or ahead is None else loop.feed.next()
-        agreement.propose(_tally(ahead, latest_loss, saving))
-        if now is None or stop:
-            continue
-        done = _step(loop, step, now, agreed, last=ahead is None)
-        latest_loss = done.loss
-        with meters.speedometer.paused():
-            stop = after_step(done.moment)
-        done = replace(done, moment=replace(done.moment, last=stop or ahead is None))
-        waiting.append(done)
-        if saving is not None and saving.due(done.moment, agreed):
-            late = [each for each in waiting if each is not None]
-            losses = agreement.sum([each.loss for each in late])
-            yield from (meters.record(each, loss) for each, loss in zip(late, losses, strict=True))
-            waiting = deque([None] * len(waiting))
+    latest: tuple[_Done, StepFeed] | None = None
+    stop = False
+    first = step = loop.feed.step
+    try:
+        ahead = loop.feed.next()
+        agreement.propose(_tally(ahead, 0.0, saving))
+        for step in count(first):
+            agreed = agreement.collect()
+            if step >= first + 2 and (known := waiting.popleft()) is not None:
+                yield meters.record(known, agreed.loss)
+            if not waiting and (stop or ahead is None) and step > first:
+                return
+            if agreed.called and saving is not None and ahead is not None and not stop:
+                yield from _late(meters, agreement, waiting)
+                saving.leave(None if latest is None else (latest[0].moment, latest[1]), agreement)
+                return
+            now, ahead = ahead, None if stop or ahead is None else loop.feed.next()
+            agreement.propose(_tally(ahead, 0.0 if latest is None else latest[0].loss, saving))
+            if now is None or stop:
+                continue
+            done = _step(loop, step, now, agreed, last=ahead is None)
             with meters.speedometer.paused():
-                saving.save(done.moment, now.cursor, now.all_ended)
+                stop = after_step(done.moment)
+            done = replace(done, moment=replace(done.moment, last=stop or ahead is None))
+            latest = done, now
+            waiting.append(done)
+            if saving is not None and saving.due(done.moment, agreed):
+                yield from _late(meters, agreement, waiting)
+                waiting = deque([None] * len(waiting))
+                with meters.speedometer.paused():
+                    saving.save(done.moment, now)
+    except Exception as error:
+        note_step(error, step + 1)
+        raise
+
+
+def _late(meters: "_Meters", agreement: Agreement, waiting: Iterable[_Done | None]) -> Iterator[Record]:
+    """Records of steps whose losses were not summed yet; all ranks call it together."""
+    late = [each for each in waiting if each is not None]
+    losses = agreement.sum([each.loss for each in late]) if late else []
+    return (meters.record(each, loss) for each, loss in zip(late, losses, strict=True))
 
 
 def _tally(feed: StepFeed | None, loss: float, saving: Saving | None) -> Tally:
-    busy, wishes = (0.0, 0.0) if saving is None else (float(saving.busy), float(saving.wished))
     labels, tokens = (0, 0) if feed is None else (feed.label_tokens, feed.tokens)
-    return Tally(labels, tokens, loss, busy, wishes)
+    if saving is None:
+        return Tally(labels, tokens, loss)
+    return Tally(labels, tokens, loss, float(saving.busy), float(saving.wished), float(saving.called))
 
 
 def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally, *, last: bool) -> _Done:

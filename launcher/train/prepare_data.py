@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from launcher.cluster.machine import this_machine
-from launcher.cluster.profile import Local
+from launcher.cluster.profile import Local, Profile
 from launcher.data.dataset import load_dataset
 from launcher.data.prepared.fingerprint import check_tokenizer
 from launcher.data.prepared.manifest import Manifest
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WITHOUT_WEIGHTS = [pattern for pattern in WHOLE if pattern != "*.safetensors"]
 
 
-def prepare_recipe(recipe: Recipe, profile: Local, url: str, sizes: Sizes, console: Console) -> int:
+def prepare_recipe(recipe: Recipe, profile: Profile, url: str, sizes: Sizes, console: Console) -> int:
     """Prepare the training rows of a recipe in a folder; returns the exit code. What is there already is not redone.
 
     As many tasks run at once as the profile has workers, or the machine cores.
@@ -49,7 +49,8 @@ def prepare_recipe(recipe: Recipe, profile: Local, url: str, sizes: Sizes, conso
     if sizes.shard < 1:
         raise InvalidInput(f"--shard-size: {sizes.shard} is too small; give 1 or more")
     store = _writable(url)
-    tasks = profile.workers or this_machine().cores
+    workers = profile.workers if isinstance(profile, Local) else None
+    tasks = workers or this_machine().cores
     with RunConsole(console) as screen, interrupts():
         screen.wait("reading the rows")
         rows = _rows(recipe)

@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ TRAIN_SETTINGS = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
+LATER = (signal.SIGTERM, signal.SIGUSR2)
+"""Signals that may ask a driver to end."""
 LOCAL_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -26,8 +28,11 @@ LOCAL_SETTINGS = {
 
 
 @contextmanager
-def local_ray(placement: Placement) -> Iterator[Path]:
+def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterator[Path]:
     """A cluster of one node, reachable with a token of its own; gives its folder, removed at the end.
+
+    Args:
+        variables: For the environment of the cluster's processes.
 
     Ray's sockets stand below that folder, and their paths may have 107 bytes: so it is short, under /tmp.
     """
@@ -35,29 +40,52 @@ def local_ray(placement: Placement) -> Iterator[Path]:
         token = Path(name, "token")
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
-        with _environment(TRAIN_SETTINGS | LOCAL_SETTINGS | {"RAY_AUTH_TOKEN_PATH": str(token)}):
+        with environment({**variables, **TRAIN_SETTINGS, **LOCAL_SETTINGS, "RAY_AUTH_TOKEN_PATH": str(token)}):
             import ray
 
             _forget_token()
-            on_sigterm = signal.getsignal(signal.SIGTERM)
             try:
-                ray.init(
-                    address="local",
-                    num_cpus=placement.workers,
-                    num_gpus=placement.workers if placement.device == "cuda" else 0,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _temp_dir=name,
-                )
-                signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put two of its own in place, in Python and in C++
+                with _undisturbed():
+                    ray.init(
+                        address="local",
+                        num_cpus=placement.workers,
+                        num_gpus=placement.workers if placement.device == "cuda" else 0,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        _temp_dir=name,
+                    )
                 yield Path(name)
             finally:
                 ray.shutdown()
 
 
 @contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
+def _undisturbed() -> Iterator[None]:
+    """SIGTERM and SIGUSR2 wait until Ray has started: when it is shut down half started, it takes the process with it.
+
+    Ray puts two handlers of SIGTERM in place, in Python and in C++. The first would exit from the midst of its start;
+    the second sets an alarm, which aborts the process 3 s later.
+    """
+    from ray._private import utils
+
+    met: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: met.append(number)) for each in LATER}
+    of_ray, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = of_ray
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        signal.alarm(0)
+    for number in met:
+        signal.raise_signal(number)
+
+
+@contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with some settings, for as long as this lasts."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -3,7 +3,7 @@
 import re
 import socket
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import yaml
@@ -17,7 +17,7 @@ from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import MODEL, RECIPE
 from launcher.storage.retry import Retry
 from launcher.storage.store import AlreadyExists, Store
-from launcher.train.takeover import LOCAL, gone, job_id
+from launcher.train.takeover import gone, job_id, scheduler
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 
@@ -58,22 +58,40 @@ def check_run(store: Store, recipe: Recipe, may_change: Collection[str] = ()) ->
         _check_recipe(store, recipe, may_change)
 
 
-def open_run(store: Store, recipe: Recipe, may_change: Collection[str] = (), *, takeover: bool = False) -> Attempt:
+def open_run(
+    store: Store,
+    recipe: Recipe,
+    may_change: Collection[str] = (),
+    *,
+    takeover: bool = False,
+    hosts: Sequence[str] = (),
+) -> Attempt:
     """Take the run directory for a new attempt; the recipe that it began with stays there.
 
     Args:
         takeover: The user says that the attempt before has ended.
+        hosts: Machines that train, where those are others than this one.
 
     Raises:
         InvalidInput: the run is another recipe's.
         RunOwned: another attempt has it.
     """
+    write_recipe(store, recipe, may_change)
+    where = hosts or [socket.gethostname()]
+    known = gone(store, takeover=takeover)
+    return Journal(store, Retry()).open_attempt(scheduler(), job_id(), where, known, over_lost=takeover)
+
+
+def write_recipe(store: Store, recipe: Recipe, may_change: Collection[str] = ()) -> None:
+    """Put the recipe into a run directory that has none yet.
+
+    Raises:
+        InvalidInput: the run is another recipe's.
+    """
     try:
         store.create(RECIPE, _content(recipe))
     except AlreadyExists:
         _check_recipe(store, recipe, may_change)
-    known = gone(store, takeover=takeover)
-    return Journal(store, Retry()).open_attempt(LOCAL, job_id(), [socket.gethostname()], known, over_lost=takeover)
 
 
 def _content(recipe: Recipe) -> bytes:

@@ -1,32 +1,39 @@
 """When a run whose last attempt never closed may be taken: only once it is known to have ended."""
 
 import os
-import socket
 from pathlib import Path
 
 from launcher.checkpoint.entries import Open
 from launcher.checkpoint.heartbeat import any_of, ordered, silent
 from launcher.checkpoint.journal import Gone
 from launcher.storage.store import Store
+from launcher.train import slurm_word
 
 LOCAL = "local"
 
 
+def scheduler() -> str:
+    """What started this process: Slurm, or nobody but its user."""
+    return slurm_word.SLURM if slurm_word.this_job() else LOCAL
+
+
 def job_id() -> str:
-    """This process: its number, where numbers of that kind are counted, and when it began."""
-    return f"{os.getpid()} of {_namespace()} since {_began(os.getpid())}"
+    """This process: its scheduler's name of it, its number, where such numbers are counted, and when it began."""
+    process = f"{os.getpid()} of {_namespace()} since {_began(os.getpid())}"
+    return "; ".join(filter(None, (slurm_word.this_job(), process)))
 
 
 def gone(store: Store, *, takeover: bool) -> Gone:
-    """Known by the user's word, by this machine's own, or by a heartbeat that has stopped."""
-    return any_of(*([ordered] if takeover else []), process_ended, silent(store))
+    """Known by the user's word, by this machine's own, by the scheduler's, or by a heartbeat that has stopped."""
+    ways = [process_ended, slurm_word.job_ended, silent(store)]
+    return any_of(*([ordered] if takeover else []), *ways)
 
 
 def process_ended(owner: Open) -> str | None:
     """Known to have ended as its process is not on this machine any more."""
-    number, _, where = owner.job_id.partition(" of ")
+    number, _, where = owner.job_id.rpartition("; ")[2].partition(" of ")
     space, _, began = where.partition(" since ")
-    here = owner.backend == LOCAL and owner.hosts == (socket.gethostname(),) and space == _namespace()
+    here = owner.backend in (LOCAL, slurm_word.SLURM) and space == _namespace()
     if not here or _began(int(number)) == began:
         return None
     return f"its process {number} has ended"

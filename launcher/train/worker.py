@@ -25,17 +25,20 @@ from launcher.storage.store import Store
 from launcher.track.tracks import Tracks
 from launcher.train.assemble import make_loop
 from launcher.train.cadence import log_due
-from launcher.train.desk import Desk, Progress, RankFailure, Stage
+from launcher.train.desk import Desk, Progress, RankFailure, Seated, Stage
 from launcher.train.engines.ops import choose_accelerator
 from launcher.train.job import Job, Judged, JudgedData
 from launcher.train.loop import Loop, train
 from launcher.train.milestones import Milestones
+from launcher.train.noted import noted_step
 from launcher.train.open_feed import open_feed
 from launcher.train.output import output_to
+from launcher.train.pacing import looking_on
 from launcher.train.rank import Rank, Seat
 from launcher.train.restoring import restore
 from launcher.train.results import Which, commit_model, score_once
 from launcher.train.saving import Saving, open_saving
+from launcher.train.sentinel import Guard
 from launcher.train.tracking import leading_tracks
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ def work(config: dict[str, Any]) -> None:
             assert isinstance(device, torch.device)
             seat = Seat(context.get_node_rank(), context.get_local_rank(), context.get_local_world_size())
             rank = Rank(number, context.get_world_size(), seat, device, job, store, desk)
+            desk.post.remote(Seated(number, socket.gethostname(), ray.get_runtime_context().get_node_id()))
             _run(rank, ray.get(config["data"]))
         except BaseException as error:
             traceback.print_exc()
@@ -67,7 +71,8 @@ def work(config: dict[str, Any]) -> None:
 def _failure(rank: int, error: BaseException) -> RankFailure:
     known = error if isinstance(error, LauncherError) else None
     line = " ".join(f"{type(error).__name__}: {error}".split())
-    return RankFailure(rank, socket.gethostname(), line, known, traceback.format_exc())
+    types = tuple(each.__name__ for each in type(error).__mro__)
+    return RankFailure(rank, socket.gethostname(), line, known, traceback.format_exc(), types, noted_step(error))
 
 
 def _run(rank: Rank, data: JudgedData) -> None:
@@ -87,10 +92,13 @@ def _run(rank: Rank, data: JudgedData) -> None:
         base = _score(rank, "base", model, data.test, pad_id)
         if rank.job.resume is not None:
             restore(rank, rank.job.resume, loop, milestones)
+        loop.feed.pass_by(rank.job.left_out)
         step = loop.feed.step
         if rank.job.resume is None or not rank.job.resume.progress.last:
             with open_saving(rank, loop, milestones, tracks) as saving:
                 step = _train(rank, loop, milestones, saving, tracks)
+                if saving is not None and saving.left:  # an interruption: what is trained is kept, and is not the end
+                    return
         milestones.finish()
         tuned = _score(rank, "tuned", model, data.test, pad_id)
         if tracks is not None:
@@ -108,18 +116,20 @@ def _train(rank: Rank, loop: Loop, milestones: Milestones, saving: Saving | None
     """Train to the end; returns the steps that it took."""
     started = told = time.monotonic()
     training, step = rank.job.recipe.training, loop.feed.step
-    for record in train(loop, milestones.after, saving):
-        measured, moment = record.measured, record.moment
-        step = moment.step
-        if tracks is None:
-            continue
-        if log_due(training, moment):
-            tracks.emit("step", **asdict(measured))
-        if step in milestones.evaluations:
-            tracks.emit("evaluation", step, **milestones.evaluations[step])
-        if time.monotonic() - told > PROGRESS_INTERVAL_S or moment.last:
-            rank.tell(Progress(measured, loop.steps, moment.last))
-            told = time.monotonic()
+    guard = Guard(rank.job.recipe.sentinel, training, loop.feed, tracks)
+    with looking_on(rank, loop.model, step, milestones.after) as after_step:
+        for record in train(loop, after_step, saving):
+            measured, moment = record.measured, record.moment
+            step = moment.step
+            if tracks is not None:
+                if log_due(training, moment):
+                    tracks.emit("step", **asdict(measured))
+                if step in milestones.evaluations:
+                    tracks.emit("evaluation", step, **milestones.evaluations[step])
+                if time.monotonic() - told > PROGRESS_INTERVAL_S or moment.last:
+                    rank.tell(Progress(measured, loop.steps, moment.last))
+                    told = time.monotonic()
+            guard.look(measured)
     rank.tell(Stage(f"trained to step {step:,} in {time.monotonic() - started:.0f} s"))
     if saving is not None:
         saving.finish()

@@ -90,13 +90,13 @@ def undisturbed(bench: StoreBench) -> dict[tuple[str, int], Trial]:
 
 
 def on_disk(bench: StoreBench, recipe: str, workers: int, run_id: str) -> Trial:
-    words = (recipe, "cluster.oversubscribe=true")
+    words = (recipe, "cluster.oversubscribe=true", "cluster.retries.crashes=0")
     return Trial(bench, words, workers, run_id, Store.open(str(bench.runs / run_id)))
 
 
 def in_objects(bench: StoreBench, gate: Gate, recipe: str, workers: int, run_id: str) -> Trial:
     url = f"s3://{new_bucket(os.environ['AWS_ENDPOINT_URL'])}/runs"
-    words = (recipe, "cluster.oversubscribe=true", f"cluster.storage={url}")
+    words = (recipe, "cluster.oversubscribe=true", "cluster.retries.crashes=0", f"cluster.storage={url}")
     return Trial(bench, words, workers, run_id, Store.open(f"{url}/{run_id}"))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launcher.chaos.processes import signal_all, tree
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.layout import MODEL
@@ -15,8 +16,7 @@ from launcher.storage.store import Store
 from tests.e2e.command import LONGEST_S, told
 from tests.faults.checks import check_every_document_once, check_same, check_went_on
 from tests.faults.recipes import write_recipes
-from tests.faults.trial import StoreBench, Trial, signal_all
-from tests.faults.watched import tree
+from tests.faults.trial import StoreBench, Trial
 
 RACES = 20
 DRIVER = """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +18,8 @@ PROMPT_S = 30.0
 
 
 def journal(bench: Bench, run: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_bytes()) for path in sorted((bench.runs / run / "journal").iterdir())]
+    paths = sorted((bench.runs / run / "journal").iterdir())
+    return [json.loads(path.read_bytes().splitlines()[0]) for path in paths]  # the second line is a checksum
 
 
 def assert_nothing_is_left(bench: Bench, started: Started) -> None:
@@ -25,8 +27,9 @@ def assert_nothing_is_left(bench: Bench, started: Started) -> None:
     assert list(bench.temporary.glob("ll-*")) == []
 
 
-def test_a_killed_rank_ends_the_run_and_is_named_with_its_log(bench: Bench) -> None:
-    with bench.started("run", "small.yaml", LONG, "cluster.workers=2", "--run-id", "killed-rank") as started:
+def test_a_killed_rank_is_named_with_its_log_where_the_budget_of_crashes_is_spent(bench: Bench) -> None:
+    words = ("run", "small.yaml", LONG, "cluster.workers=2", "cluster.retries.crashes=0", "--run-id", "killed-rank")
+    with bench.started(*words) as started:
         started.until_said(r"^step ")
         folder = started.cluster_folder()
         ranks = [process for process in started.processes() if process.cmdline()[0] == "ray::RayTrainWorker"]
@@ -34,17 +37,20 @@ def test_a_killed_rank_ends_the_run_and_is_named_with_its_log(bench: Bench) -> N
         ranks[0].kill()
         ended = started.ended()
         line = the_one_line(ended, code=1)
-        assert "died without a word" in line or f"on {socket.gethostname()} failed" in line
+        assert line.startswith("1 attempt failed, and cluster.retries.crashes is 0; the last: rank ")
+        assert f"on {socket.gethostname()} died without a word" in line or f"on {socket.gethostname()} failed" in line
         assert f"its log: {bench.runs}/killed-rank/logs/1-" in line
         assert_nothing_is_left(bench, started)
         assert not folder.exists()
     opened, *_, closed = journal(bench, "killed-rank")
     assert (opened["kind"], closed["kind"], closed["exit_code"]) == ("open", "close", 1)
-    assert closed["cause"].endswith(line)
+    assert closed["cause"].endswith(line.partition("the last: ")[2])
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
-def test_a_run_that_is_told_to_stop_says_so_and_closes_its_journal(bench: Bench, how: str) -> None:
+@pytest.mark.parametrize(("how", "code"), [("Ctrl-C", 0), ("SIGTERM", 75)])
+def test_a_run_that_is_told_to_end_says_so_closes_its_journal_and_leaves_nothing(
+    bench: Bench, how: str, code: int
+) -> None:
     with bench.started("run", "small.yaml", LONG, "cluster.workers=1", "--run-id", how) as started:
         started.until_said(r"^step ")
         folder = started.cluster_folder()
@@ -54,13 +60,14 @@ def test_a_run_that_is_told_to_stop_says_so_and_closes_its_journal(bench: Bench,
             started.process.terminate()
         started.process.wait(PROMPT_S)
         ended = started.ended()
-        assert (ended.code, ended.err) == (130, "")
-        assert ended.out.splitlines()[-1] == f"cancelled; what was written is in {bench.runs}/{how}"
+        assert (ended.code, ended.err) == (code, "")
+        assert ended.out.splitlines()[-1] == f"to go on, give the same command again with --run-id {how}"
         assert_nothing_is_left(bench, started)
         assert not folder.exists()
     opened, *_, closed = journal(bench, how)
     assert opened["kind"] == "open"
-    assert (closed["kind"], closed["cause"], closed["exit_code"]) == ("close", "cancelled", 130)
+    assert (closed["kind"], closed["exit_code"]) == ("close", code)
+    assert re.search(r": committed step \d+ \(", closed["cause"])
 
 
 def test_a_run_whose_driver_was_killed_is_taken_over_and_one_that_lives_is_not(bench: Bench) -> None:

@@ -3,12 +3,11 @@
 import re
 from pathlib import Path
 
-from launcher.checkpoint.contents import MANIFEST, Manifest
+from launcher.chaos.same import last_manifest
 from launcher.checkpoint.entries import Commit, Entry, Open
 from launcher.data.prepared.opened import open_prepared
 from launcher.data.stream.consumed import whole_epoch
 from launcher.data.stream.packing import Packing
-from launcher.storage.layout import MODEL
 from launcher.storage.store import Store
 from launcher.train.resuming import Progress
 from tests.faults.trial import Trial
@@ -36,10 +35,7 @@ def check_went_on(trial: Trial, attempt: int, out: str) -> int:
 
 def check_every_document_once(trial: Trial, scratch: Path) -> int:
     """From the last commit's manifest: each ended epoch saw every document once; returns the number of epochs."""
-    last = [each for each in trial.commits() if each.checkpoint != MODEL][-1]
-    place = f"{last.checkpoint}/{MANIFEST}"
-    manifest = Manifest.from_json(trial.store.read(place), place)
-    assert manifest.digest == last.manifest_digest
+    manifest = last_manifest(trial.store)
     progress = Progress.from_json(manifest.state)
     (url,) = manifest.origin.data
     told = dict(manifest.origin.data[url])

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from launcher.chaos.processes import Processes, gradients, kill, snapshot_begun
 from tests.faults.gate import Gate, Side
-from tests.faults.trial import Attempt, Trial, kill
-from tests.faults.watched import Processes, gradients, snapshot_begun
+from tests.faults.trial import Attempt, Trial
 
 Victim = Literal["worker", "driver", "uploader"]
 REQUESTS: dict[str, tuple[str, Side]] = {

@@ -1,24 +1,17 @@
 """A run through the real command line, one attempt after the other."""
 
-import os
-import select
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
-
+from launcher.chaos.processes import Processes, kill_all
+from launcher.chaos.same import steps, weights
 from launcher.checkpoint.entries import Commit, Entry
 from launcher.checkpoint.journal import Journal
-from launcher.storage.layout import MODEL
 from launcher.storage.store import Store
-from launcher.track.events import read_events
 from tests.e2e.command import LONGEST_S, Bench, Ended, Started, until
-from tests.faults.watched import Processes, tree
 
 LOOK_S = 0.001
 
@@ -67,19 +60,13 @@ class Attempt:
         return True
 
     def kill_all(self, there: Processes) -> None:
-        """SIGKILL to the driver and everything that came of it, stopped first so that none sees another one die.
+        """SIGKILL to the driver and everything that came of it.
 
         Args:
-            there: The processes as they were known before: looking for them takes longer than a phase lasts.
+            there: The processes as they were known before.
         """
-        signal_all(there.everything, signal.SIGSTOP)
-        everything = tree(self.driver)
-        signal_all(everything, signal.SIGSTOP)
-        signal_all(everything, signal.SIGKILL)
+        kill_all(self.driver, there)
         self.started.process.wait(LONGEST_S)
-        psutil.wait_procs(everything[1:], timeout=LONGEST_S)
-        if there.cluster is not None:
-            shutil.rmtree(there.cluster, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -113,28 +100,8 @@ class Trial:
 
     def weights(self) -> dict[str, bytes]:
         """The model's files of weights."""
-        names = [name for name in self.store.list(MODEL) if name.endswith(".safetensors")]
-        assert names
-        return {name: self.store.read(name) for name in names}
+        return weights(self.store)
 
     def steps(self) -> dict[int, dict[str, Any]]:
         """Each step's event; of one that was run again, the last attempt's."""
-        events = (event for event in read_events(self.store) if event["kind"] == "step")
-        return {event["step"]: event for event in events}
-
-
-def signal_all(processes: Iterable[psutil.Process], signum: signal.Signals) -> None:
-    """Send a signal to those that are still there."""
-    for each in processes:
-        with suppress(psutil.NoSuchProcess):
-            each.send_signal(signum)
-
-
-def kill(process: int) -> None:
-    """SIGKILL; returns when it is dead, though it may not be reaped yet."""
-    watch = os.pidfd_open(process)
-    try:
-        os.kill(process, signal.SIGKILL)
-        select.select([watch], [], [], LONGEST_S)
-    finally:
-        os.close(watch)
+        return steps(self.store)

@@ -5,7 +5,11 @@ Nothing is added to what runs: the kernel tells what a process has written and w
 
 import os
 import re
-from collections.abc import Callable
+import select
+import shutil
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +21,13 @@ SNAPSHOT = "/memfd:launcher-snapshot"
 CLUSTER = re.compile(r"/tmp/ll-[^/\s]+")
 BURST = 16_384
 """Bytes that a rank sends within a look or two only with its gradients."""
+DEAD_S = 60.0
+"""For killed processes to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Of one attempt, as they were at one moment."""
+    """Of one command, as they were at one moment."""
 
     everything: tuple[psutil.Process, ...]
     """The driver first."""
@@ -53,6 +59,40 @@ def tree(driver: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def signal_all(processes: Iterable[psutil.Process], signum: signal.Signals) -> None:
+    """Send a signal to those that are still there."""
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signum)
+
+
+def kill(process: int) -> None:
+    """SIGKILL; returns when it is dead, though it may not be reaped yet."""
+    watch = os.pidfd_open(process)
+    try:
+        os.kill(process, signal.SIGKILL)
+        select.select([watch], [], [], DEAD_S)
+    finally:
+        os.close(watch)
+
+
+def kill_all(driver: int, there: Processes) -> None:
+    """SIGKILL to the driver and everything that came of it, stopped first so that none sees another one die.
+
+    The driver itself is left for its parent to wait for.
+
+    Args:
+        there: The processes as they were known before: looking for them takes longer than a phase lasts.
+    """
+    signal_all(there.everything, signal.SIGSTOP)
+    everything = tree(driver)
+    signal_all(everything, signal.SIGSTOP)
+    signal_all(everything, signal.SIGKILL)
+    psutil.wait_procs([each for each in everything if each.pid != driver], timeout=DEAD_S)
+    if there.cluster is not None:
+        shutil.rmtree(there.cluster, ignore_errors=True)
 
 
 def sent(process: int) -> int:
@@ -93,6 +133,6 @@ def snapshot_begun(process: int) -> bool:
 def _command(process: psutil.Process) -> list[str]:
     """Nothing where it has ended."""
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.NoSuchProcess:
         return []

@@ -1,0 +1,104 @@
+"""What machines of a cluster say of themselves, and what is made of it."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from launcher.checkpoint.entries import Close
+from launcher.checkpoint.journal import Journal
+from launcher.cluster.interfaces import interface_of
+from launcher.cluster.profile import Ray, Slurm
+from launcher.errors import InvalidInput
+from launcher.storage.store import Store
+from launcher.train.choose_nodes import SPARES_S, chosen, failures_by_host
+from launcher.train.cluster import Cluster, Node
+from launcher.train.node_look import Look, check, look, versions
+from launcher.train.ray_cluster import _missing, _secrets, _variables, attached
+
+PROFILE = Ray(backend="ray", nodes=2, workers_per_node=1, secrets=["WORD"])
+HERE = Look("a", versions(), "eth0", None, ())
+
+
+def test_a_machine_tells_its_versions_its_interface_and_what_it_lacks(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORD", "plugh")
+    (tmp_path / "probe").write_text("x")
+    found = look("127.0.0.1", str(tmp_path), "probe", ["WORD", "OTHER"])
+    assert (found.interface, found.unreachable, found.lacking) == ("lo", None, ("OTHER",))
+    assert found.versions == versions()
+    assert look("127.0.0.1", str(tmp_path), "absent", []).unreachable is not None
+    assert interface_of("192.0.2.77") is None
+
+
+def test_machines_that_cannot_read_the_run_are_named():
+    with pytest.raises(InvalidInput, match=r"cluster\.storage: /r/x cannot be read on b \(no such file\)"):
+        check([HERE, replace(HERE, host="b", unreachable="no such file")], "/r/x")
+
+
+def test_machines_with_other_versions_are_named_with_both():
+    other = replace(HERE, host="b", versions={**versions(), "torch": "1.0"})
+    with pytest.raises(InvalidInput, match=re.escape(f"b has torch 1.0, the driver {versions()['torch']}")):
+        check([HERE, other], "/r/x")
+
+
+def test_the_driver_gives_what_machines_lack_and_nothing_else(monkeypatch):
+    monkeypatch.setenv("WORD", "plugh")
+    assert _secrets(PROFILE, [HERE]) == {}
+    given = _secrets(PROFILE, [HERE, replace(HERE, host="b", lacking=("WORD",))])
+    assert given == {"WORD": "plugh"}
+    assert "plugh" not in repr(Cluster(Path("/tmp"), secrets=given))
+    monkeypatch.delenv("WORD")
+    with pytest.raises(InvalidInput, match=r"cluster\.secrets: WORD \(not on b\)"):
+        _secrets(PROFILE, [replace(HERE, host="b", lacking=("WORD",))])
+
+
+def test_the_interface_is_chosen_where_all_call_it_the_same_and_nobody_chose(monkeypatch):
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.delenv(name, raising=False)
+    both = {"GLOO_SOCKET_IFNAME": "eth0", "NCCL_SOCKET_IFNAME": "eth0"}
+    assert _variables(PROFILE, [HERE, HERE]) == both
+    assert _variables(PROFILE, [HERE, replace(HERE, interface="ib0")]) == {}
+    chosen = PROFILE.model_copy(update={"environment": {"NCCL_SOCKET_IFNAME": "ib0"}})
+    assert _variables(chosen, [HERE]) == {**both, "NCCL_SOCKET_IFNAME": "ib0"}
+
+
+def test_machines_that_did_not_come_are_named(monkeypatch):
+    monkeypatch.setenv("LAUNCHER_HOSTS", "a,b,c")
+    told = _missing(PROFILE, [Node("1", "a", "10.0.0.1")])
+    assert told.startswith("1 of 2 machines with 1 cores came within 10 minutes (missing: b, c; there: a)")
+
+
+def test_machines_that_failed_come_last_and_spare_ones_are_waited_for_in_their_place():
+    a, b, c = (Node(name, name, name) for name in "abc")
+    profile = Slurm(backend="slurm", time="30", nodes=2, spares=1)
+    assert chosen([a], profile, {}, 0) is None
+    assert chosen([b, a], profile, {}, 0) == (a, b)
+    assert chosen([a, b], profile, {"a": 1}, 0) is None
+    assert chosen([a, b], profile, {"a": 1}, SPARES_S) == (a, b)
+    assert chosen([a, b, c], profile, {"a": 1}, 0) == (b, c)
+    assert chosen([a, b, c], profile, {"a": 1, "b": 2, "c": 3}, 0) == (a, b)
+    assert chosen([a, b], profile.model_copy(update={"spares": 0}), {"a": 1}, 0) == (a, b)
+
+
+def test_failures_are_counted_by_host_out_of_the_journal(tmp_path):
+    journal = Journal(Store.open(str(tmp_path)))
+    for host in ("a", "b", "a", None):
+        attempt = journal.open_attempt("slurm", "job", ["a", "b"])
+        journal.append(Close(attempt=attempt.number, cause="x", exit_code=1, host=host))
+    assert failures_by_host(str(tmp_path)) == {"a": 2, "b": 1}
+
+
+def test_workers_go_to_their_machines_in_blocks():
+    nodes = (Node("x", "a", "10.0.0.1"), Node("y", "b", "10.0.0.2"))
+    selectors = Cluster(Path("/tmp"), nodes).selectors(4)
+    assert [one["ray.io/node-id"] for one in selectors] == ["x", "x", "y", "y"]
+    assert Cluster(Path("/tmp")).selectors(4) is None
+
+
+def test_outside_of_its_job_a_profile_of_a_cluster_is_refused(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InvalidInput, match=r"cluster\.backend: ray .* RAY_ADDRESS"), attached(PROFILE, "/r/x", print):
+        pass
+    assert "RAY_ADDRESS" not in os.environ
