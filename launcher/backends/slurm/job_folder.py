@@ -1,0 +1,59 @@
+"""What the agents of a job tell one another: small files in a folder that all of its nodes, and no other user, see."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.storage import local
+
+HEAD, DONE, TOKEN = "head", "done", "token"
+NOTICES, FAILED = "notices", "failed"
+CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The batch script makes the folder and removes it when the job ends."""
+
+    path: Path
+
+    @property
+    def token(self) -> Path:
+        """The secret without which nobody talks to the job's Ray cluster."""
+        return self.path / TOKEN
+
+    def make_token(self) -> None:
+        descriptor = os.open(self.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+
+    def publish(self, name: str, text: str) -> None:
+        """Tell all nodes; once, as what was told stays."""
+        local.create(self.path / name, text.encode())
+
+    def told(self, name: str) -> str | None:
+        """What a node published; None so far."""
+        try:
+            return (self.path / name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def fail(self, host: str, why: str) -> None:
+        """Tell all nodes that this one cannot take part."""
+        self.publish(f"{FAILED}-{host}", why)
+
+    def failures(self) -> list[str]:
+        """What nodes that cannot take part say, by their names."""
+        found = sorted(self.path.glob(f"{FAILED}-*"))
+        return [f"{file.name.removeprefix(f'{FAILED}-')}: {file.read_text()}" for file in found]
+
+    def cancel(self) -> None:
+        """End the driver at once: nothing is committed, and what the agents began is cleaned up."""
+        if self.path.is_dir():
+            with (self.path / NOTICES).open("a") as file:
+                file.write(f"{CANCEL}\n")
+
+    def notices(self) -> list[str]:
+        """Interruptions that the batch script was told of, in their order."""
+        return (self.told(NOTICES) or "").split()

@@ -1,0 +1,126 @@
+"""One node of a job's Ray cluster: started on ports of its own, in a folder of its own, deaf to the job's signals."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from launcher.backends.slurm.ports import Ports, blocks
+from launcher.errors import LauncherError
+
+TRIES = 5
+"""Blocks of ports that are tried where others were faster."""
+UP_S = 90.0
+LOOK_S = 0.1
+IN_USE = re.compile(r"address already in use|failed to bind|port .* (is )?(already )?in use|not available", re.I)
+DEAF = {signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT}
+"""Slurm sends them to every process of a step, at a time limit and at a preemption. Ray's would end at once, and the
+commit with them: they stay blocked for as long as the driver needs."""
+TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What a node is started with."""
+
+    address: str
+    """Its own."""
+    head: str | None
+    """Address and port of the cluster; None where this node is its head."""
+    cpus: int
+    gpus: int
+    folder: Path
+    """Short, as sockets stand below it and their paths may have 107 bytes."""
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RayNode:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    address: str
+    """Of the cluster, with its port."""
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """The end of what Ray printed, on one line."""
+        return _last_words(self.log)
+
+
+def start_node(job: int, spec: NodeSpec) -> RayNode:
+    """Start Ray on this host, on the first block of ports that is free.
+
+    Raises:
+        LauncherError: Ray ended, or was not up in time; says what it printed last.
+    """
+    free = (ports for ports in blocks(job, spec.cpus) if ports.free())
+    why = "no block of ports is free"
+    for number, ports in enumerate(islice(free, TRIES)):
+        log = spec.folder / f"start-{number}.log"
+        cluster = spec.head or f"{spec.address}:{ports.port}"
+        process = _start(spec, ports, log)
+        if _is_up(process, spec, ports):
+            return RayNode(process, log, cluster)
+        process.kill()
+        process.wait()
+        why = _last_words(log)
+        if not IN_USE.search(log.read_text(errors="replace")):
+            break
+    raise LauncherError(f"Ray did not start: {why}")
+
+
+def _start(spec: NodeSpec, ports: Ports, log: Path) -> "subprocess.Popen[bytes]":
+    role = [f"--address={spec.head}"] if spec.head else ["--head", "--include-dashboard=false"]
+    command = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *(f"--node-ip-address={spec.address}", f"--num-cpus={spec.cpus}", f"--num-gpus={spec.gpus}"),
+        *(f"--temp-dir={spec.folder}", *role, *ports.flags(head=spec.head is None)),
+    ]
+    with log.open("wb") as output, _deaf():
+        return subprocess.Popen(
+            command, env=dict(spec.environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
+        )
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started meanwhile has these signals blocked, through exec, and so has all that comes of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _is_up(process: "subprocess.Popen[bytes]", spec: NodeSpec, ports: Ports) -> bool:
+    """Whether the node answers, before it ends and in time."""
+    deadline = time.monotonic() + UP_S
+    port = ports.node_manager_port if spec.head else ports.port
+    while process.poll() is None and time.monotonic() < deadline:
+        if _answers(spec.address, port):
+            return True
+        time.sleep(LOOK_S)
+    return False
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _last_words(log: Path) -> str:
+    words = " ".join(log.read_text(errors="replace").split()) if log.exists() else ""
+    return words[-TAIL:] or "it printed nothing"

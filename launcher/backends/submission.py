@@ -1,0 +1,111 @@
+"""What is submitted: a run directory with recipe and profile, and the one command that trains from them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from itertools import count
+
+from launcher.cluster.profile import Profile
+from launcher.errors import InvalidInput
+from launcher.recipe.load import resolved_yaml
+from launcher.recipe.recipe import Recipe
+from launcher.storage.layout import RECIPE, profile_name
+from launcher.storage.store import AlreadyExists, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A run that is to be submitted; nothing of it needs to be written yet."""
+
+    run_id: str
+    run_url: str
+    """Its run directory, as the cluster's machines reach it."""
+    recipe: Recipe
+    profile: Profile
+    number: int
+    """Of the profile among those that the run was submitted with, from 1."""
+    lead_s: float | None = None
+    """Seconds ahead of its end that the run wants to be told, where the plan knows."""
+    takeover: bool = False
+    """The user's word that the attempt before has ended."""
+    may_change: tuple[str, ...] = ()
+    """Fields of the recipe that a run which goes on may have changed."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The training command after the name of the program: the same on every backend."""
+        flags = [word for field in self.may_change for word in ("--allow-recipe-change", field)]
+        if self.takeover:
+            flags.append("--takeover")
+        profile = f"{self.run_url}/{profile_name(self.number)}"
+        return ("run", f"{self.run_url}/{RECIPE}", "--cluster", profile, "--run-id", self.run_id, *flags)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The training command, for machines that have `launcher` on their path."""
+        return ("launcher", *self.arguments)
+
+
+def write_submission(submission: Submission, may_change: Collection[str] = ()) -> Submission:
+    """Write recipe and profile into the run directory; both are created and never written over.
+
+    Returns:
+        The submission under the profile's number that was free.
+
+    Raises:
+        InvalidInput: the run directory cannot be written, or holds another recipe's run, or has ended with a model.
+    """
+    from launcher.train.run_directory import check_run, write_recipe
+
+    store = Store.open(submission.run_url)
+    check_run(store, submission.recipe, may_change)
+    write_recipe(store, submission.recipe, may_change)
+    content = resolved_yaml(submission.profile).encode()
+    for number in count(1):
+        try:
+            store.create(profile_name(number), content)
+        except AlreadyExists:
+            if store.read(profile_name(number)) != content:
+                continue
+        return replace(submission, number=number)
+    raise AssertionError
+
+
+def refuse_local_paths(recipe: Recipe, why: str) -> None:
+    """For backends whose machines share no file system with this one.
+
+    Args:
+        why: Ends the message: what the machines can see.
+
+    Raises:
+        InvalidInput: the recipe names paths of this machine; tells each.
+    """
+    found = [f"{key}: {value}" for key, value in local_paths(recipe)]
+    if found:
+        raise InvalidInput(f"{'; '.join(found)}: {why}; give a URL such as s3://bucket/folder, or a hub id")
+
+
+def local_paths(recipe: Recipe) -> list[tuple[str, str]]:
+    """Every path of a file system that a recipe names, with the key it stands under; URLs and hub ids are none."""
+    named = _named_places(recipe)
+    return [(key, place) for key, place in named if "://" not in place]
+
+
+def _named_places(recipe: Recipe) -> list[tuple[str, str]]:
+    from launcher.model.fetch import is_local
+
+    places: list[tuple[str, str]] = []
+    name = getattr(recipe.model, "name_or_path", None)
+    if name is not None and is_local(name):
+        places.append(("model.name_or_path", name))
+    start = getattr(recipe.method, "warm_start", None)
+    if start is not None:
+        places.append(("method.warm_start", start))
+    sources = {key: one.source for key, one in recipe.data.train_sources.items()}
+    sources |= {"data.test": recipe.data.test, "data.validation": recipe.data.validation}  # type: ignore[dict-item]
+    for key, source in sources.items():
+        urls = getattr(source, "url", [])
+        places += [(f"{key}.url", url) for url in ([urls] if isinstance(urls, str) else urls)]
+        dataset = getattr(source, "dataset", None)
+        if dataset is not None and is_local(dataset):
+            places.append((f"{key}.dataset", dataset))
+    return places

@@ -1,0 +1,73 @@
+"""The batch script in a real Slurm, around an agent that only waits for a notice: what is put in the queue again."""
+
+import pytest
+
+from tests.backends.slurm.conftest import write_profile
+from tests.backends.slurm.test_slurm_submit import launcher, submit
+from tests.nodes.slurm_on import Cluster, until
+
+AGENT = """\
+#!/bin/bash
+# Hears SIGTERM as a driver does, and the notices as an agent does; commits for a second
+leave() {{ sleep 1; exit "$1"; }}
+trap 'leave 75' TERM
+touch {folder}/begun-$SLURM_JOB_ID-$SLURM_NODEID-${{SLURM_RESTART_COUNT:-0}}
+while :; do
+    grep -qs -e time-limit -e preemption {folder}/jobs/$SLURM_JOB_ID/notices && leave 75
+    grep -qs cancel {folder}/jobs/$SLURM_JOB_ID/notices && exit 1
+    sleep 0.1
+done
+"""
+
+
+@pytest.fixture
+def started(slurm: Cluster, request: pytest.FixtureRequest):
+    """A job whose agents are there; it is out of the way afterwards."""
+    agent = slurm.folder / "agent"
+    agent.write_text(AGENT.format(folder=slurm.folder))
+    agent.chmod(0o755)
+    name = f"script-{request.node.callspec.indices['how'] if hasattr(request.node, 'callspec') else 'x'}"
+    write_profile(slurm, "waiting.yaml", python=str(agent), partition="low")
+    done = submit(slurm, name, cluster="waiting.yaml")
+    assert done.code == 0, done.err
+    job = done.out.split("job       ")[1].split()[0]
+    until(lambda: len(list(slurm.folder.glob(f"begun-{job}-*-0"))) == 2, "both agents")
+    yield job, name
+    slurm.run("scancel", "--signal=KILL", "--full", job)
+    slurm.run("scancel", job)
+    until(lambda: job not in slurm.queue().replace(f"{job} {name} CANCELLED", ""), "the end", within=60)
+
+
+def state(slurm: Cluster, job: str) -> str:
+    found = slurm.run("scontrol", "show", "job", job).stdout
+    words = dict(word.split("=", 1) for word in found.split() if "=" in word)
+    return f"{words['JobState']} {words['Restarts']}"
+
+
+HOW = {
+    "the warning": (("scancel", "--batch", "--signal=USR2"), "PENDING 1"),
+    "SIGTERM to its step": (("scancel", "--signal=TERM"), "PENDING 1"),
+    "SIGTERM to its shell": (("scancel", "--batch", "--signal=TERM"), "PENDING 1"),
+    "its user's scancel": (("scancel",), "CANCELLED 0"),
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_after_a_commit_a_job_goes_back_into_the_queue_unless_it_was_cancelled(slurm, started, how):
+    job, _ = started
+    words, expected = HOW[how]
+    slurm.run(*words, job).check_returncode()
+    until(lambda: state(slurm, job) == expected, f"{expected}, and not {state(slurm, job)}", within=60)
+    until(lambda: not (slurm.folder / "jobs" / job).exists(), "the folder's end")
+
+
+def test_a_preempted_job_goes_back_into_the_queue(slurm, started):
+    job, _ = started
+    slurm.run("sbatch", "--partition=high", "--nodes=2", "--exclusive", "--wrap=sleep 1").check_returncode()
+    until(lambda: state(slurm, job) == "PENDING 1", "in the queue", within=60)
+
+
+def test_launcher_cancel_ends_a_job_for_good(slurm, started):
+    job, name = started
+    assert launcher(slurm, "cancel", str(slurm.folder / "runs" / name)).code == 0
+    until(lambda: state(slurm, job) == "CANCELLED 0", "cancelled", within=60)

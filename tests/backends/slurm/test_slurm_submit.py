@@ -1,0 +1,142 @@
+"""Submitting to a real Slurm: what is accepted, what is refused, and what nodes find before training."""
+
+import sys
+
+import pytest
+import yaml
+
+from launcher.cluster.slurm import Slurm
+from tests.backends.slurm.conftest import write_profile
+from tests.backends.slurm.rendered import CASES, rendered
+from tests.e2e.command import Ended, the_one_line
+from tests.nodes.slurm_on import Cluster, until
+
+LAUNCHER = (sys.executable, "-m", "launcher")
+WITHIN_S = 240.0
+"""For a verb; following a run's output takes as long as the run."""
+
+
+def launcher(slurm: Cluster, *words: str, more: dict[str, str] | None = None) -> Ended:
+    done = slurm.run(*LAUNCHER, *words, more=more, within=WITHIN_S)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def submit(slurm: Cluster, run_id: str, *words: str, cluster: str = "two.yaml") -> Ended:
+    return launcher(slurm, "submit", "small.yaml", "--cluster", cluster, "--run-id", run_id, *words)
+
+
+def output_of(slurm: Cluster, run_id: str) -> str:
+    return "".join(file.read_text() for file in (slurm.folder / "jobs" / "output" / run_id).glob("*.out"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_slurm_accepts_the_script(slurm, name):
+    text = rendered(name)
+    if "--gres" in text:
+        text = text.replace("#SBATCH --partition=gpu\n", "").replace(
+            "#SBATCH --mem", "#SBATCH --partition=gpu\n#SBATCH --mem"
+        )
+    done = slurm.run("sbatch", "--test-only", stdin=text)
+    assert done.returncode == 0, done.stderr
+    assert "to start at" in done.stderr
+
+
+def test_rendering_prints_the_script_and_writes_nothing(slurm):
+    done = submit(slurm, "seen", "--render")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("#!/bin/bash\n")
+    assert not (slurm.folder / "runs" / "seen").exists()
+    assert "seen" not in slurm.queue()
+
+
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        ("cluster.partition=nowhere", "cluster.partition"),
+        ("cluster.nodes=5", "cluster"),
+        ("cluster.time=5-0", "cluster"),
+        ("cluster.constraint=quantum", "cluster.constraint"),
+        ("cluster.gres_type=z80", "cluster"),
+        ("cluster.options=['--no-such-option']", "cluster.options"),
+    ],
+)
+def test_what_slurm_would_not_run_is_refused_with_the_field(slurm, override, field):
+    more = ["cluster.gpus_per_node=1"] if "gres" in override else []
+    line = the_one_line(submit(slurm, "wrong", override, *more), 2)
+    assert line.startswith(f"{field}: "), line
+    assert "wrong" not in slurm.queue()
+
+
+def test_a_cluster_that_leaves_too_little_time_is_told(slurm):
+    from launcher.backends.slurm.limits import Limits, warnings
+
+    told = slurm.run(
+        *(sys.executable, "-c"),
+        "from launcher.backends.slurm.limits import read_limits; print(read_limits('low'), read_limits(None))",
+    ).stdout
+    assert told.strip() == " ".join(2 * [str(Limits(kill_wait_s=10, grace_s=0, requeues=True))])
+    profile = Slurm(backend="slurm", time="30")
+    assert list(warnings(Limits(10, 0, True), profile, 9.0)) == []
+    (line,) = warnings(Limits(10, 5, True), profile, 33.5)
+    assert "has 15 s here" in line
+    assert len(list(warnings(Limits(10, 0, False), profile, None))) == 1
+
+
+def test_without_slurm_the_user_is_told_to_render(slurm):
+    words = ("submit", "small.yaml", "--cluster", "two.yaml", "--run-id", "away")
+    ran = slurm.run("env", "PATH=/nowhere", *LAUNCHER, *words)
+    done = Ended(ran.returncode, ran.stdout, ran.stderr)
+    assert "--render" in the_one_line(done, 2)
+    assert not (slurm.folder / "runs" / "away").exists()
+
+
+def test_a_secret_that_is_missing_is_told_before_anything_is_submitted(slurm):
+    write_profile(slurm, "secret.yaml", secrets=["SECRET_WORD"])
+    line = the_one_line(submit(slurm, "secret", cluster="secret.yaml"), 2)
+    assert line.startswith("cluster.secrets: SECRET_WORD: not in the environment")
+    assert "secret" not in slurm.queue()
+
+
+def test_nodes_that_cannot_see_the_storage_are_named_before_training(slurm):
+    write_profile(slurm, "alone.yaml", storage="/tmp/only-here")
+    assert submit(slurm, "alone", cluster="alone.yaml").code == 0
+    until(lambda: "alone" not in slurm.queue(), "the job's end", within=60)
+    told = output_of(slurm, "alone")
+    for node in ("n1", "n2"):
+        assert f"launcher: {node}: /tmp/only-here/alone/profile-1.yaml" in told, told
+    assert "cluster.storage has to be" in told
+    assert list((slurm.folder / "jobs").iterdir()) == [slurm.folder / "jobs" / "output"]
+
+
+def test_a_sweep_is_one_array_whose_elements_are_runs_of_their_own(slurm):
+    blocking = slurm.run("sbatch", "--parsable", "--nodes=2", "--exclusive", "--wrap=sleep 60").stdout.strip()
+    done = submit(slurm, "rates", "--sweep", "training.learning_rate=0.001,0.002,0.004")
+    assert done.code == 0, done.err
+    runs = slurm.folder / "runs"
+    found = [yaml.safe_load((runs / f"rates-{number}" / "recipe.yaml").read_text()) for number in range(3)]
+    assert [each["training"]["learning_rate"] for each in found] == [0.001, 0.002, 0.004]
+    told = launcher(slurm, "status", str(runs / "rates-1")).out
+    assert "_1: queued" in told
+    assert launcher(slurm, "cancel", str(runs / "rates-1")).code == 0
+    until(lambda: slurm.queue().count("rates") < 3 or "CANCELLED" in slurm.queue(), "the end of one")
+    assert "_2: queued" in launcher(slurm, "status", str(runs / "rates-2")).out
+    assert "rates" in the_one_line(submit(slurm, "rates", "--sweep", "training.learning_rate=0.001,0.002,0.004"), 2)
+    slurm.run("scancel", "--name=rates")
+    slurm.run("scancel", blocking)
+
+
+def test_a_job_that_waits_is_seen_and_cancelled_and_its_name_is_free_again(slurm):
+    blocking = slurm.run("sbatch", "--parsable", "--nodes=2", "--exclusive", "--wrap=sleep 60").stdout.strip()
+    assert submit(slurm, "patient").code == 0
+    until(lambda: "patient" in slurm.queue(), "the job")
+    place = str(slurm.folder / "runs" / "patient")
+    told = launcher(slurm, "status", place).out
+    assert "queued" in told
+    assert "waits for" in told
+    assert "is job" in the_one_line(submit(slurm, "patient"), 2)
+    assert launcher(slurm, "cancel", place).code == 0
+    until(lambda: " patient PENDING" not in slurm.queue(), "the end")
+    assert submit(slurm, "patient").code == 0
+    assert "out of the queue" in launcher(slurm, "stop", place).out
+    until(lambda: " patient PENDING" not in slurm.queue(), "the end")
+    slurm.run("scancel", blocking)
