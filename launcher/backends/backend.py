@@ -41,6 +41,9 @@ class Backend(Protocol):
     def render(self, submission: "Submission") -> str:
         """What would be submitted, as text: a pure function."""
 
+    def check(self, submission: "Submission") -> None:
+        """Ask the cluster whether it would take it: what can be refused is refused before anything is written."""
+
     def submit(self, submission: "Submission") -> str:
         """Submit; returns the scheduler's name of the job. A run that is there already is refused."""
 

@@ -67,6 +67,6 @@ def submit(backend: Backend, submission: Submission) -> Submitted:
         raise InvalidInput(
             f"--run-id: {submission.run_id} is job {status.job} already, {status.state}; see launcher status"
         )
-    backend.render(submission)  # what is wrong with it is told before anything is written
+    backend.check(submission)
     written = write_submission(submission, submission.may_change)
     return Submitted(written.run_id, written.run_url, backend.submit(written))

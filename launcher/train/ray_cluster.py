@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from launcher.storage.store import Store
 from launcher.train.choose_nodes import chosen, failures_by_host
 from launcher.train.cluster import Cluster, Node
 from launcher.train.node_look import Look, check
-from launcher.train.ray_local import TRAIN_SETTINGS, environment
+from launcher.train.ray_local import TRAIN_SETTINGS, environment, undisturbed
 
 EXPECTED_HOSTS = "LAUNCHER_HOSTS"
 """Where an allocation has hosts, their names, for those that do not come to be told."""
@@ -45,12 +44,11 @@ def attached(profile: ManyNodes, run_url: str, tell: Callable[[str], None]) -> I
     with scratch as folder, environment(TRAIN_SETTINGS):
         import ray
 
-        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            with undisturbed():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
             raise LauncherError(f"the Ray cluster at {address} does not answer: {error}") from error
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put two of its own in place
         try:
             nodes = wait_for_nodes(profile, failures_by_host(run_url), tell)
             looks = _look_at(nodes, run_url, profile.secrets)

@@ -45,7 +45,7 @@ def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterat
 
             _forget_token()
             try:
-                with _undisturbed():
+                with undisturbed():
                     ray.init(
                         address="local",
                         num_cpus=placement.workers,
@@ -61,7 +61,7 @@ def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterat
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """SIGTERM and SIGUSR2 wait until Ray has started: when it is shut down half started, it takes the process with it.
 
     Ray puts two handlers of SIGTERM in place, in Python and in C++. The first would exit from the midst of its start;

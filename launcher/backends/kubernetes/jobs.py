@@ -30,6 +30,21 @@ def jobs_of(api: Api, run_id: str) -> list[Job]:
     return sorted(mine, key=_number)
 
 
+def check(api: Api, submission: Submission) -> None:
+    """Have the API server look at the run's next job, and create nothing.
+
+    Raises:
+        RunOwned: a job of the run has not ended.
+        LauncherError: the cluster refuses it, or does not answer.
+    """
+    number = _next_number(api, submission.run_id)
+    body = manifest(submission, number)
+    try:
+        api.ask("create", RAYJOBS, lambda: _create(api, body, dry=True))
+    except Taken as error:
+        raise _owned(submission.run_id, job_name(submission.run_id, number)) from error
+
+
 def create(api: Api, submission: Submission) -> str:
     """Create the run's next job, once, though an answer may be lost; returns its name.
 
@@ -37,18 +52,10 @@ def create(api: Api, submission: Submission) -> str:
         RunOwned: a job of the run has not ended.
         LauncherError: the cluster refuses it, or does not answer.
     """
-    jobs = jobs_of(api, submission.run_id)
-    alive = [one["metadata"]["name"] for one in jobs if not has_ended(one)]
-    if alive:
-        raise _owned(submission.run_id, alive[-1])
-    number = _number(jobs[-1]) + 1 if jobs else 1
+    number = _next_number(api, submission.run_id)
     body, nonce = manifest(submission, number), uuid4().hex
     body["metadata"]["annotations"][NONCE] = nonce
     name = job_name(submission.run_id, number)
-    try:
-        api.ask("create", RAYJOBS, lambda: _create(api, body, dry=True))
-    except Taken as error:
-        raise _owned(submission.run_id, name) from error
     for _ in range(TRIES):
         try:
             api.ask("create", RAYJOBS, lambda: _create(api, body, dry=False), again=False)
@@ -61,6 +68,19 @@ def create(api: Api, submission: Submission) -> str:
                 raise _owned(submission.run_id, name) from error
         return name
     raise lost
+
+
+def _next_number(api: Api, run_id: str) -> int:
+    """Of the run's next job.
+
+    Raises:
+        RunOwned: a job of the run has not ended.
+    """
+    jobs = jobs_of(api, run_id)
+    alive = [one["metadata"]["name"] for one in jobs if not has_ended(one)]
+    if alive:
+        raise _owned(run_id, alive[-1])
+    return _number(jobs[-1]) + 1 if jobs else 1
 
 
 def remove(api: Api, job: Job) -> None:

@@ -49,8 +49,11 @@ class KubernetesBackend:
     def render(self, submission: Submission) -> str:
         return manifest_yaml(manifest(submission))
 
-    def submit(self, submission: Submission) -> str:
+    def check(self, submission: Submission) -> None:
         check_secret(self.api, self.profile, self.tell)
+        jobs.check(self.api, submission)
+
+    def submit(self, submission: Submission) -> str:
         return jobs.create(self.api, submission)
 
     def status(self, run_id: str) -> JobStatus:

@@ -54,14 +54,16 @@ class RayBackend:
         _files(made)
         return request_yaml(made)
 
+    def check(self, submission: Submission) -> None:
+        self.render(submission)
+        _refuse_second(submission.run_id, self._jobs(submission.run_id))
+
     def submit(self, submission: Submission) -> str:
         first = request(submission, 1)  # what is wrong with it is told before the cluster is asked
         with tempfile.TemporaryDirectory(prefix="ll-package-") as folder:
             packed = _packed(first, Path(folder))
             jobs = self._jobs(submission.run_id)
-            for job in jobs:
-                if not job.status.is_terminal():
-                    raise _owned(submission.run_id, job.submission_id)
+            _refuse_second(submission.run_id, jobs)
             taken = [_number(job.submission_id, submission.run_id) for job in jobs]
             name = job_id(submission.run_id, max(taken, default=0) + 1)
             return self._submit(replace(packed, submission_id=name))
@@ -176,6 +178,12 @@ def _packed(made: Request, to: Path) -> Request:
 def _number(name: str, run_id: str) -> int:
     told = name.removeprefix(f"{run_id}-a")
     return int(told) if told.isdigit() else 0
+
+
+def _refuse_second(run_id: str, jobs: list[Any]) -> None:
+    for job in jobs:
+        if not job.status.is_terminal():
+            raise _owned(run_id, job.submission_id)
 
 
 def _owned(run_id: str, name: str) -> RunOwned:

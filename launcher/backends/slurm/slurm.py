@@ -48,6 +48,9 @@ class SlurmBackend:
     def render(self, submission: Submission) -> str:
         return render(submission)
 
+    def check(self, submission: Submission) -> None:
+        check_text(self.profile, submission.run_id, self.render(submission))
+
     def submit(self, submission: Submission) -> str:
         return submit_text(self.profile, submission, self.render(submission))
 
@@ -115,23 +118,29 @@ def resolved(profile: Slurm) -> Slurm:
     return profile.model_copy(update={"storage": storage, "folder": folder, "secrets_file": file})
 
 
-def submit_text(profile: Slurm, submission: Submission, text: str) -> str:
-    """Hand a batch script to Slurm, once; returns the job's number.
+def check_text(profile: Slurm, run_id: str, text: str) -> None:
+    """Ask Slurm about a batch script, and submit nothing.
 
     Raises:
-        InvalidInput: a secret is missing, the run has a job already, or Slurm refuses the job or will never start it.
+        InvalidInput: a secret is missing, the run has a job already, or Slurm refuses the job.
     """
     secrets_of(profile.secrets_file, profile.secrets)
-    there = newest_job(submission.run_id)
+    there = newest_job(run_id)
     if there is not None and STATES.get(there.state, "failed") not in ENDED:
-        raise InvalidInput(
-            f"{submission.run_id}: is job {there.id} already, {there.state.lower()}; see launcher status"
-        )
+        raise InvalidInput(f"{run_id}: is job {there.id} already, {there.state.lower()}; see launcher status")
+    call("sbatch", "--test-only", stdin=text)  # refuses what Slurm would otherwise take, and never start
+
+
+def submit_text(profile: Slurm, submission: Submission, text: str) -> str:
+    """Hand a batch script that was checked to Slurm, once; returns the job's number.
+
+    Raises:
+        InvalidInput: Slurm refuses the job after all, or will never start it.
+    """
     for folder in (profile.folder, output_folder(profile, submission.run_id)):
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in warnings(read_limits(profile.partition), profile, submission.lead_s):
         print(f"warning   {line}", file=sys.stderr)
-    call("sbatch", "--test-only", stdin=text)  # refuses what Slurm would otherwise take, and never start
     job = call("sbatch", "--parsable", stdin=text).strip().partition(";")[0]
     if not job.split("_")[0].isdigit():
         raise LauncherError(f"sbatch printed {job!r}, which is no job's number")

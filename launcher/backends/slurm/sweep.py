@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from launcher.backends.backend import Backend
 from launcher.backends.slurm.render import ELEMENT, render
-from launcher.backends.slurm.slurm import SlurmBackend, newest_job, submit_text
+from launcher.backends.slurm.slurm import SlurmBackend, check_text, newest_job, submit_text
 from launcher.backends.submission import Submission, write_submission
 from launcher.errors import InvalidInput
 
@@ -42,6 +42,7 @@ def submit_sweep(backend: Backend, submissions: Sequence[Submission]) -> str:
     name = whole.run_id.removesuffix(f"-{ELEMENT}")
     if newest_job(f"{name}-0") is not None:
         raise InvalidInput(f"--run-id: Slurm still has a sweep {name}; give another id")
+    check_text(backend.profile, whole.run_id, render(whole, len(submissions)))
     numbers = {write_submission(each).number for each in submissions}
     if len(numbers) != 1:
         raise InvalidInput(f"--run-id: {name} was begun with several profiles; give another id")

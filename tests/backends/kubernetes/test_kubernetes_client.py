@@ -3,12 +3,15 @@
 import base64
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
 from launcher.backends.kubernetes.kubernetes import KubernetesBackend
 from launcher.backends.kubernetes.names import RUN_ID, run_name
+from launcher.backends.submit import submit
 from launcher.errors import InvalidInput, LauncherError, RunOwned
+from launcher.storage.store import Store
 from tests.backends.kubernetes.api_server import failure
 from tests.backends.kubernetes.submissions import profile_of, submission
 
@@ -21,6 +24,8 @@ def sent(profile=None):
 
 
 def test_a_job_is_tried_dry_first_and_then_created(cluster, server):
+    cluster.check(sent())
+    assert server.all("rayjobs") == []
     assert cluster.submit(sent()) == NAME
     (job,) = server.all("rayjobs")
     assert job["metadata"]["annotations"][RUN_ID] == RUN
@@ -37,11 +42,13 @@ def test_what_is_sent_is_what_is_printed_but_for_the_nonce(cluster, server):
     assert yaml.safe_load(cluster.render(sent())) == job
 
 
-def test_a_refusal_of_the_dry_run_creates_nothing(cluster, server):
+def test_a_job_that_the_dry_run_refuses_leaves_nothing_in_the_run_directory(cluster, server):
     server.refused["create", "rayjobs"] = failure(422, "spec.backoffLimit: Invalid value", "x")
+    here = replace(sent(), run_url=f"memory://refused/{RUN}")
     with pytest.raises(InvalidInput, match=r"spec\.backoffLimit"):
-        cluster.submit(sent())
+        submit(cluster, here)
     assert server.all("rayjobs") == []
+    assert Store.open(here.run_url).list("") == []
 
 
 def test_a_submission_whose_answer_was_lost_is_found_and_not_sent_twice(cluster, server):
@@ -131,17 +138,17 @@ def test_an_unknown_context_is_told(server):
 def test_a_secret_that_is_missing_is_told_before_anything_is_sent(server, told):
     profile = profile_of(secret="mine", secrets=["HF_TOKEN"])
     with pytest.raises(InvalidInput, match=r"cluster\.secret: mine is not in namespace default"):
-        KubernetesBackend(profile, told.append).submit(sent(profile))
+        KubernetesBackend(profile, told.append).check(sent(profile))
     server.put("secrets", {"metadata": {"name": "mine"}, "data": {"OTHER": "cGxhbnRlZA=="}})
     with pytest.raises(InvalidInput, match=r"cluster\.secrets: HF_TOKEN is not in Secret mine"):
-        KubernetesBackend(profile, told.append).submit(sent(profile))
+        KubernetesBackend(profile, told.append).check(sent(profile))
     assert server.all("rayjobs") == []
 
 
 def test_a_secret_that_may_not_be_looked_at_is_trusted_with_a_word(server, told):
     profile = profile_of(secret="mine", secrets=["HF_TOKEN"])
     server.refused["get", "secrets"] = failure(403, "secrets is forbidden", "mine")
-    assert KubernetesBackend(profile, told.append).submit(sent(profile)) == NAME
+    KubernetesBackend(profile, told.append).check(sent(profile))
     assert "was not looked at" in told[0]
 
 
