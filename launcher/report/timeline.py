@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from launcher.errors import EXIT_AGAIN
 from launcher.report.attempts import AttemptRecord
 from launcher.report.figure import Box, Dot, Figure, Ink, Path, Shape, Words
 from launcher.report.scale import Scale, span, ticks
@@ -44,9 +45,15 @@ def ending(attempt: AttemptRecord) -> str:
     return attempt.cause if attempt.exit_code == 0 else f"{attempt.cause} (exit {attempt.exit_code})"
 
 
+def _ink(attempt: AttemptRecord) -> Ink:
+    if attempt.exit_code == EXIT_AGAIN:
+        return "second"
+    return "bad" if attempt.exit_code or (attempt.cause is None and attempt.followed) else "first"
+
+
 def _row(attempt: AttemptRecord, y: float, across: Scale, began: float) -> list[Shape]:
     start, end = across.at(attempt.opened - began), across.at(attempt.ended - began)
-    ink: Ink = "bad" if attempt.exit_code or (attempt.cause is None and attempt.followed) else "first"
+    ink = _ink(attempt)
     steps = _steps(attempt)
     room = int((across.end - across.start) / 6.0)
     how = f"attempt {attempt.number}: {ending(attempt)}"

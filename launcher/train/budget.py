@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from launcher.checkpoint.entries import Close, Commit, Entry, Open
 from launcher.cluster.retries import Retries
+from launcher.errors import EXIT_AGAIN, EXIT_STOPPED
 from launcher.interrupt.notice import Notice
 from launcher.train.outcome import Cause
 from launcher.train.verdicts import NAMED
@@ -13,7 +14,6 @@ IDLE = 2
 """Attempts in a row that fail without a new commit: with them the run gives up."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 INTERRUPTIONS = ("time-limit", "preemption", "drain")
-EXIT_STOPPED, EXIT_AGAIN = 0, 75
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt
-from launcher.errors import LauncherError, RunOwned
+from launcher.errors import EXIT_AGAIN, LauncherError, RunOwned
 from launcher.storage.layout import CHECKPOINTS
-from launcher.train.budget import EXIT_AGAIN, Again, End, after_failure, after_notice, past
+from launcher.train.budget import Again, End, after_failure, after_notice, past
 from launcher.train.bundle import bundle_name, keep_bundle
 from launcher.train.failure import cause_of
 from launcher.train.making_job import Party

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from launcher.cluster.profile import Profile
+from launcher.errors import EXIT_AGAIN
 from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.signals import Ended, Signals
 from launcher.plan.plan import plan_lines
@@ -13,7 +14,6 @@ from launcher.plan.preview import preview
 from launcher.recipe.recipe import Recipe
 from launcher.track.available import check_trackers
 from launcher.train.attempts import run_attempts
-from launcher.train.budget import EXIT_AGAIN
 from launcher.train.cluster import cluster_for
 from launcher.train.console import RunConsole
 from launcher.train.datasets import Preparation, prepared_sets
