@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 INIT = Path(__file__).with_name("init.py")
+CHECKOUT = INIT.parents[2]
 NETWORK = "10.77.0"
 TOOLS = ("unshare", "nsenter", "ip", "mount", "hostname")
 REQUIRED = "LAUNCHER_REQUIRE_NODES"
@@ -130,7 +131,7 @@ def hosts(names: Sequence[str], shared: Path) -> Iterator[list[Host]]:
 @contextmanager
 def _host(name: str, address: str, shared: Path, hosts_file: Path) -> Iterator[Host]:
     spaces = ["unshare", "--net", "--uts", "--mount", "--pid", "--ipc", "--fork", "--kill-child"]
-    init = [sys.executable, "-I", "-S", str(INIT), name, str(shared), str(hosts_file)]
+    init = [sys.executable, "-I", "-S", str(INIT), name, str(hosts_file), *map(str, _seen(shared))]
     process = subprocess.Popen(
         [*spaces, *init], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd="/"
     )
@@ -148,6 +149,16 @@ def _host(name: str, address: str, shared: Path, hosts_file: Path) -> Iterator[H
         if child is not None:
             child.wait(20)
         process.stdout.close()
+
+
+def _seen(shared: Path) -> list[Path]:
+    """What every host sees at its usual place: the shared folder, and code that lies below the /tmp of its own."""
+    below_tmp = [each for each in (CHECKOUT, Path(sys.prefix)) if each.is_relative_to("/tmp")]
+    seen: list[Path] = []
+    for folder in (shared, *below_tmp):
+        if not any(folder.is_relative_to(each) for each in seen):
+            seen.append(folder)
+    return seen
 
 
 def _connect(bridge: Host, host: Host, port: str) -> None:

@@ -12,24 +12,29 @@ from pathlib import Path
 
 
 def main() -> None:
-    name, shared, hosts_file = sys.argv[1:]
-    staged = Path("/mnt")
-    for words in (
-        ["hostname", name],
-        ["mount", "-t", "proc", "proc", "/proc"],
-        ["mount", "--bind", hosts_file, "/etc/hosts"],
-        # What is shared may lie below the /tmp that is about to be covered
-        ["mount", "--bind", shared, str(staged)],
-        ["mount", "-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", "/tmp"],
-        ["mount", "-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", "/dev/shm"],
-        ["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"],
-    ):
-        subprocess.run(words, check=True)
-    Path(shared).mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "--move", str(staged), shared], check=True)
+    name, hosts_file, *shared = sys.argv[1:]
+    _run("hostname", name)
+    _run("mount", "-t", "proc", "proc", "/proc")
+    _run("mount", "--bind", hosts_file, "/etc/hosts")
+    _run("mount", "-t", "tmpfs", "tmpfs", "/mnt")
+    # What is shared may lie below the /tmp that is about to be covered
+    staged = {Path("/mnt", str(number)): Path(folder) for number, folder in enumerate(shared)}
+    for place, folder in staged.items():
+        place.mkdir()
+        _run("mount", "--bind", str(folder), str(place))
+    _run("mount", "-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", "/tmp")
+    _run("mount", "-t", "tmpfs", "-o", "mode=1777,size=2g", "tmpfs", "/dev/shm")
+    _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    for place, folder in staged.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        _run("mount", "--move", str(place), str(folder))
     threading.Thread(target=_bury, daemon=True).start()
     print("ready", flush=True)
     sys.stdin.buffer.read()
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, check=True)
 
 
 def _bury() -> None:

@@ -106,7 +106,7 @@ def ray_hosts(folder: Path, names: Sequence[str] = ("head", "other"), **fields: 
     with hosts(names, folder) as (head, *others):
         environment = ray_environment(folder, more)
         address = f"{head.address}:{PORT}"
-        head.start(
+        started = head.start(
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={head.address}"),
             *("--head", f"--port={PORT}", "--include-dashboard=true", "--dashboard-host=0.0.0.0"),
             *(f"--dashboard-port={DASHBOARD}", "--num-cpus=1", "--object-store-memory=100000000"),
@@ -117,5 +117,10 @@ def ray_hosts(folder: Path, names: Sequence[str] = ("head", "other"), **fields: 
             start_node(other, address, folder, 1, more)
         bench = Bench(folder, head, tuple(others), environment)
         bench.write("ray.yaml", secrets=["WANDB_API_KEY"], environment={"MOOD": "good"}, **fields)
-        bench.until(bench.answers, "the dashboard answers")
+
+        def answers() -> bool:
+            assert started.poll() is None, (folder / "ray-head.log").read_text()
+            return bench.answers()
+
+        bench.until(answers, "the dashboard answers")
         yield bench
