@@ -7,7 +7,7 @@ from launcher.backends.backend import Backend, JobStatus, backend_of
 from launcher.cluster.load import load_profile
 from launcher.errors import InvalidInput
 from launcher.ledger.attempts import attempts
-from launcher.storage.layout import RECIPE, profile_name
+from launcher.storage.layout import RECIPE, WANDB_ADDRESS, profile_name
 from launcher.storage.runs import find_run
 from launcher.storage.store import Store
 
@@ -86,6 +86,8 @@ def progress_lines(store: Store) -> list[str]:
         lines.append(f"closed    {found['cause']} (exit code {found['exit_code']})")
     elif found["hosts"]:
         lines.append(f"owned by  {found['owner']} on {found['hosts']}")
+    if found["wandb"] is not None:
+        lines.append(f"W&B       {found['wandb']}")
     return lines or ["journal   empty: no attempt has begun"]
 
 
@@ -112,4 +114,5 @@ def _progress(store: Store) -> dict[str, object]:
         "exit_code": last.exit_code if last else None,
         "owner": f"{last.backend} job {last.job_id}" if last else None,
         "hosts": ", ".join(last.hosts) if last else None,
+        "wandb": store.read(WANDB_ADDRESS).decode() if store.exists(WANDB_ADDRESS) else None,
     }

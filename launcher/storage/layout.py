@@ -2,6 +2,8 @@
 
 DATASETS = "datasets"
 """Beside the runs: data sets that were prepared for them, each in a folder named by its digest."""
+HOSTS = "hosts"
+"""Beside the runs: what is known of bad hosts."""
 
 RECIPE = "recipe.yaml"
 """The resolved recipe."""
@@ -14,6 +16,8 @@ MODEL = "model"
 BASE_SCORES = "evaluation/base-scores.json"
 METRICS = "evaluation/metrics.json"
 PREDICTIONS = "evaluation/predictions.csv"
+WANDB_ADDRESS = "wandb/address"
+"""Where a browser finds the run at W&B; only where it was reached."""
 
 
 def profile_name(number: int) -> str:

@@ -3,7 +3,7 @@
 In its own process the client can patch `sys.exit`, print, prompt and hang without anyone noticing. Started as a file,
 it imports nothing of the launcher.
 
-    {"settings": {...}, "init": {...}}            ->  {"next_step": 13}
+    {"settings": {...}, "init": {...}}            ->  {"next_step": 13, "address": null or "https://..."}
     {"step": 13, "values": {"train/loss": 1.5}}   ->  nothing
     {"exit_code": 0}                              ->  {}
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 def _serve(questions: IO[str], answers: IO[str], scratch: str) -> None:
     run = _begin(json.loads(questions.readline()), scratch)
-    _answer(answers, {"next_step": run.starting_step})
+    _answer(answers, {"next_step": run.starting_step, "address": run.url})
     exit_code = 1
     for line in questions:
         message = json.loads(line)

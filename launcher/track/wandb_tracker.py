@@ -15,6 +15,7 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.recipe.tracking import Wandb
+from launcher.storage.layout import WANDB_ADDRESS
 from launcher.storage.store import Store
 from launcher.track.tracker import Tell, TrackedRun
 from launcher.track.values import history
@@ -72,11 +73,10 @@ class WandbTracker:
     def __init__(self, wandb: Wandb, run: TrackedRun, tell: Tell, init_s: float = INIT_S) -> None:
         self._wandb, self._run = wandb, run
         self._step = -1
+        self._tell = tell
         self._temporary = None if run.store.local_path(FOLDER) else tempfile.TemporaryDirectory(prefix="ll-wandb-")
         self._root = Path(self._temporary.name if self._temporary else run.store.root)
-        self._replay(
-            self._start_offline(init_s) if wandb.mode == "offline" else self._start_online_or_offline(init_s, tell)
-        )
+        self._replay(self._start_offline(init_s) if wandb.mode == "offline" else self._start_online_or_offline(init_s))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         if step < self._step:
@@ -100,16 +100,16 @@ class WandbTracker:
         if self._temporary:
             self._temporary.cleanup()
 
-    def _start_online_or_offline(self, init_s: float, tell: Tell) -> int:
+    def _start_online_or_offline(self, init_s: float) -> int:
         """Online where that can be; returns the step that W&B takes next, as all that start do."""
         try:
-            return self._start_online(init_s, tell)
+            return self._start_online(init_s)
         except WandbFailed as error:
             mend = f"`launcher track sync {self._run.store.location}` uploads it"
-            tell(f"W&B: {error}; this attempt is kept offline, and {mend}")
+            self._tell(f"W&B: {error}; this attempt is kept offline, and {mend}")
             return self._start_offline(init_s)
 
-    def _start_online(self, init_s: float, tell: Tell) -> int:
+    def _start_online(self, init_s: float) -> int:
         resumed_step, how = self._run.resumed_step, {"mode": "online"}
         if resumed_step is None:
             return self._start(how, init_s)
@@ -120,7 +120,7 @@ class WandbTracker:
                 raise
             next_step = self._start(how | {"resume": "allow"}, init_s)
             if next_step > resumed_step + 1:
-                tell(f"W&B: {error}; it keeps what it has, and leaves out steps before {next_step}")
+                self._tell(f"W&B: {error}; it keeps what it has, and leaves out steps before {next_step}")
             return next_step
 
     def _start_offline(self, init_s: float) -> int:
@@ -143,7 +143,18 @@ class WandbTracker:
         suffix = f"{_next_number(self._run.store):06d}"
         settings = SETTINGS | {"init_timeout": init_s, "x_sync_dir_suffix": suffix}
         self._send({"settings": settings, "init": {**wandb, **run, **how}})
-        return int(self._answer(init_s + ANSWER_S)["next_step"])
+        answer = self._answer(init_s + ANSWER_S)
+        if answer["address"] is not None:
+            self._note_address(answer["address"])
+        return int(answer["next_step"])
+
+    def _note_address(self, address: str) -> None:
+        """Where a browser finds the run; told once, as it stays the same."""
+        store = self._run.store
+        if store.exists(WANDB_ADDRESS) and store.read(WANDB_ADDRESS).decode() == address:
+            return
+        store.write(WANDB_ADDRESS, address.encode())
+        self._tell(f"W&B: {address}")
 
     def _replay(self, next_step: int) -> None:
         """Tell what W&B does not have of the earlier attempts."""

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from launcher.backends.runs import list_runs
+from launcher.backends.submitted import progress_lines
 from launcher.checkpoint.journal import Journal
 from launcher.cli import main
-from launcher.storage.layout import MODEL
+from launcher.storage.layout import MODEL, WANDB_ADDRESS
 from launcher.storage.store import Store
 from launcher.train.run_directory import write_recipe
 
@@ -60,3 +61,13 @@ def test_a_storage_root_that_is_not_there_has_no_runs(tmp_path, capsys):
 def test_a_run_that_was_not_submitted_has_no_scheduler_to_ask(storage, capsys):
     assert main(["status", str(storage / "begun")]) == 2
     assert "was not submitted" in capsys.readouterr().err
+
+
+def test_status_tells_how_far_a_run_came_and_where_its_curves_are(storage):
+    store = Store.open(str(storage / "begun"))
+    store.write(WANDB_ADDRESS, b"https://wandb.ai/me/llama-launcher/runs/begun")
+    lines = progress_lines(store)
+    assert lines[0] == "attempts  1"
+    assert lines[1].startswith("committed step 40, ")
+    assert lines[2] == "owned by  slurm job job 7 start 0 of east on n1, n2"
+    assert lines[3] == "W&B       https://wandb.ai/me/llama-launcher/runs/begun"

@@ -4,6 +4,7 @@ import pytest
 
 from launcher.errors import InvalidInput
 from launcher.recipe.recipe import Recipe
+from launcher.storage.layout import WANDB_ADDRESS
 from launcher.storage.store import Store
 from launcher.track.events import EventLog, read_events
 from launcher.track.sync import NotUploaded, sync_wandb
@@ -54,8 +55,10 @@ def test_online_the_history_is_rewound_to_the_resumed_step(
     recipe = recipe_of(tracking={"report_to": ["wandb"]})
     attempt(store, recipe, 1, None, 5, told)
     assert server.history == [(step, 1.0) for step in range(1, 6)]
+    assert told == [f"W&B: {store.read(WANDB_ADDRESS).decode()}"]
+    assert told[0].endswith("/runs/moods-1")
     attempt(store, recipe, 2, 3, 6, told)
-    assert told == []
+    assert len(told) == 1, "the address stays the same"
     assert server.runs == {"moods-1"}
     assert server.history == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0), (6, 2.0)]
 
@@ -65,7 +68,7 @@ def test_a_first_attempt_that_wandb_never_saw_is_told_by_the_second(
 ) -> None:
     attempt(store, recipe_of(), 1, None, 5, told)
     attempt(store, recipe_of(tracking={"report_to": ["wandb"]}), 2, 3, 4, told)
-    assert told == []
+    assert told == [f"W&B: {store.read(WANDB_ADDRESS).decode()}"]
     assert server.history == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0)]
 
 
@@ -75,6 +78,7 @@ def test_a_server_that_cannot_rewind_gets_no_step_twice_and_it_is_told(
     recipe = recipe_of(tracking={"report_to": ["wandb"]})
     attempt(store, recipe, 1, None, 5, told)
     server.rewinds = False
+    told.clear()
     attempt(store, recipe, 2, 3, 7, told)
     (line,) = told
     assert line.startswith("W&B: failed to rewind run: ")
