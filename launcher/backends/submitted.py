@@ -112,7 +112,7 @@ def _progress(store: Store) -> dict[str, object]:
         "committed": commits[-1].time[:19].replace("T", " ") if commits else None,
         "cause": last.cause if last else None,
         "exit_code": last.exit_code if last else None,
-        "owner": f"{last.backend} job {last.job_id}" if last else None,
+        "owner": f"{last.backend}, {last.job_id}" if last else None,
         "hosts": ", ".join(last.hosts) if last else None,
         "wandb": store.read(WANDB_ADDRESS).decode() if store.exists(WANDB_ADDRESS) else None,
     }

@@ -67,7 +67,12 @@ def _open(run: Run, party: Party, *, first: bool) -> Attempt:
     options = run.options
     with run.signals.cutting():
         return open_run(
-            run.store, run.recipe, options.may_change, takeover=options.takeover and first, hosts=list(party.hosts)
+            run.store,
+            run.recipe,
+            options.may_change,
+            takeover=options.takeover and first,
+            hosts=list(party.hosts),
+            backend=run.profile.backend,
         )
 
 

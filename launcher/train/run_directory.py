@@ -65,12 +65,14 @@ def open_run(
     *,
     takeover: bool = False,
     hosts: Sequence[str] = (),
+    backend: str = "local",
 ) -> Attempt:
     """Take the run directory for a new attempt; the recipe that it began with stays there.
 
     Args:
         takeover: The user says that the attempt before has ended.
         hosts: Machines that train, where those are others than this one.
+        backend: The profile's.
 
     Raises:
         InvalidInput: the run is another recipe's.
@@ -79,7 +81,7 @@ def open_run(
     write_recipe(store, recipe, may_change)
     where = hosts or [socket.gethostname()]
     known = gone(store, takeover=takeover)
-    return Journal(store, Retry()).open_attempt(scheduler(), job_id(), where, known, over_lost=takeover)
+    return Journal(store, Retry()).open_attempt(scheduler(backend), job_id(), where, known, over_lost=takeover)
 
 
 def write_recipe(store: Store, recipe: Recipe, may_change: Collection[str] = ()) -> None:

@@ -9,12 +9,10 @@ from launcher.checkpoint.journal import Gone
 from launcher.storage.store import Store
 from launcher.train import slurm_word
 
-LOCAL = "local"
 
-
-def scheduler() -> str:
-    """What started this process: Slurm, or nobody but its user."""
-    return slurm_word.SLURM if slurm_word.this_job() else LOCAL
+def scheduler(profile: str) -> str:
+    """What started this process: Slurm, also for a profile of this machine in an allocation, or the profile's own."""
+    return slurm_word.SLURM if slurm_word.this_job() else profile
 
 
 def job_id() -> str:
@@ -33,8 +31,7 @@ def process_ended(owner: Open) -> str | None:
     """Known to have ended as its process is not on this machine any more."""
     number, _, where = owner.job_id.rpartition("; ")[2].partition(" of ")
     space, _, began = where.partition(" since ")
-    here = owner.backend in (LOCAL, slurm_word.SLURM) and space == _namespace()
-    if not here or _began(int(number)) == began:
+    if space != _namespace() or _began(int(number)) == began:
         return None
     return f"its process {number} has ended"
 

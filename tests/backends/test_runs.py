@@ -69,5 +69,5 @@ def test_status_tells_how_far_a_run_came_and_where_its_curves_are(storage):
     lines = progress_lines(store)
     assert lines[0] == "attempts  1"
     assert lines[1].startswith("committed step 40, ")
-    assert lines[2] == "owned by  slurm job job 7 start 0 of east on n1, n2"
+    assert lines[2] == "owned by  slurm, job 7 start 0 of east on n1, n2"
     assert lines[3] == "W&B       https://wandb.ai/me/llama-launcher/runs/begun"

@@ -63,7 +63,7 @@ def test_without_squeue_nothing_is_known(squeue):
 
 def test_a_process_is_known_by_itself_inside_of_a_job_too(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "8")
-    assert scheduler() == "slurm"
+    assert scheduler("local") == "slurm"
     assert job_id().startswith("job 8 start 0 of slurm; ")
     alive = Open(attempt=1, backend="slurm", job_id=job_id(), hosts=("n1",))
     assert process_ended(alive) is None
