@@ -27,7 +27,7 @@ e2e: $(INSTALLED)
 	$(BIN)/pytest tests -m slow -s --ignore tests/chaos
 
 chaos: $(INSTALLED)
-	$(BIN)/pytest tests/chaos -s
+	CHAOS_LEDGER=$${CHAOS_LEDGER:-build/chaos.jsonl} $(BIN)/pytest tests/chaos -s
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.step

@@ -36,6 +36,16 @@ def _kill_driver(run: Started, there: Processes, choice: int) -> str:
     return f"SIGKILL to the driver (process {run.driver}) and all {len(there.everything) - 1} processes below it"
 
 
+def _preempt(run: Started, there: Processes, choice: int) -> str:
+    os.kill(run.driver, signal.SIGTERM)
+    return f"SIGTERM to the driver (process {run.driver})"
+
+
+def _time_limit(run: Started, there: Processes, choice: int) -> str:
+    os.kill(run.driver, signal.SIGUSR2)
+    return f"SIGUSR2 to the driver (process {run.driver})"
+
+
 def _kill_uploader(run: Started, there: Processes, choice: int) -> str:
     assert there.uploader is not None
     kill(there.uploader)
@@ -70,6 +80,8 @@ def _storage(run: Started, there: Processes, choice: int) -> str:
 FAULTS: dict[str, Fault] = {
     "kill-worker": Fault(_kill_worker, "SIGKILL to one rank", ends_attempt=True),
     "kill-driver": Fault(_kill_driver, "SIGKILL to the driver and all its processes", ends_attempt=True),
+    "preempt": Fault(_preempt, "SIGTERM to the driver, which commits and is started again", ends_attempt=True),
+    "time-limit": Fault(_time_limit, "a batch system's warning, SIGUSR2 to the driver", ends_attempt=True),
     "kill-uploader": Fault(_kill_uploader, "SIGKILL to the process that stores checkpoints", ends_attempt=False),
     "stall": Fault(_stall, "one rank stands still, until the watchdog ends the attempt", ends_attempt=True),
     "storage": Fault(_storage, f"nothing can be stored for {STORE_S:.0f} s", ends_attempt=False),

@@ -4,7 +4,8 @@ import argparse
 
 from launcher.cli.arguments import Verbs, add_recipe, load
 
-FAULTS = "kill-worker,kill-driver,kill-uploader"
+NAMES = ("kill-worker", "kill-driver", "preempt", "time-limit", "kill-uploader", "stall", "storage")
+FAULTS = "kill-worker,kill-driver,preempt"
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -16,7 +17,7 @@ def add_verbs(verbs: Verbs) -> None:
         "--faults",
         metavar="LIST",
         default=FAULTS,
-        help=f"of kill-worker, kill-driver, kill-uploader, stall and storage, with commas (default: {FAULTS})",
+        help=f"of {', '.join(NAMES)}, with commas (default: {FAULTS})",
     )
     rehearsing.add_argument("--seed", type=int, metavar="N", default=0, help="chooses times and victims (default: 0)")
     rehearsing.add_argument("--count", type=int, metavar="K", default=3, help="faults in all (default: 3)")

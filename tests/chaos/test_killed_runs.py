@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,12 @@ def moments(name: str) -> list[Moment]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_is_killed_time_and_again_ends_as_if_nothing_had_been(
-    bench: StoreBench, gate: Gate, undisturbed: dict[tuple[str, int], Trial], tmp_path: Path, name: str
+    bench: StoreBench,
+    gate: Gate,
+    undisturbed: dict[tuple[str, int], Trial],
+    tmp_path: Path,
+    name: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     recipe, workers, _ = RUNS[name]
     if (recipe, workers) not in undisturbed:
@@ -122,9 +127,11 @@ def test_a_run_that_is_killed_time_and_again_ends_as_if_nothing_had_been(
     store = name.partition("-")[0]
     trial = on_disk(bench, recipe, workers, name) if store == "disk" else in_objects(bench, gate, recipe, workers, name)
     began = time.monotonic()
-    killed_time_and_again(trial, moments(name), None if store == "disk" else gate)
+    plan = moments(name)
+    killed_time_and_again(trial, plan, None if store == "disk" else gate)
     check_same(trial, undisturbed[recipe, workers])
     epochs = check_every_document_once(trial, tmp_path)
+    record_property("faults", [(f"kill {each.victim}", "-") for each in plan])
     print(f"{name}: {epochs} epochs, every document once in each; {time.monotonic() - began:.0f} s")
 
 

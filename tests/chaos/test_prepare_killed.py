@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def kill(started: Started, folder: Path, files: int, later: float) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_at_20_moments_and_finished_it_leaves_the_bytes_of_an_undisturbed_one(bench: Bench) -> None:
+def test_killed_at_20_moments_and_finished_it_leaves_the_bytes_of_an_undisturbed_one(
+    bench: Bench, record_property: Callable[[str, object], None]
+) -> None:
     for tasks in (1, 3):
         assert bench.launcher(*words(f"undisturbed-{tasks}", tasks)).code == 0
     undisturbed = content(bench.folder / "undisturbed-1")
@@ -100,3 +103,4 @@ def test_killed_at_20_moments_and_finished_it_leaves_the_bytes_of_an_undisturbed
         shutil.rmtree(folder)
     assert broken_off >= KILLS * 3 / 4, "most kills must come before the end"
     assert unfinished >= KILLS / 2
+    record_property("faults", [("kill prepare", "-")] * KILLS)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -73,7 +73,12 @@ def check(trial: Trial, calm: Trial, tmp_path: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.1, 0.3])
 def test_a_store_that_fails_so_many_requests_costs_time_and_saves_and_nothing_else(
-    bench: StoreBench, gate: Gate, calm: Trial, tmp_path: Path, rate: float
+    bench: StoreBench,
+    gate: Gate,
+    calm: Trial,
+    tmp_path: Path,
+    rate: float,
+    record_property: Callable[[str, object], None],
 ) -> None:
     trial, faults = in_objects(bench, f"faults-{rate}"), gate.faults
     began, gate.rate = time.monotonic(), rate
@@ -82,12 +87,13 @@ def test_a_store_that_fails_so_many_requests_costs_time_and_saves_and_nothing_el
     gate.rate = 0.0
     assert ended.code == 0, ended.err
     found = check(trial, calm, tmp_path)
+    record_property("faults", [("failed request", "-")] * (gate.faults - faults))
     print(f"{rate:.0%} faults: {gate.faults - faults} faults, {found}; {time.monotonic() - began:.0f} s")
 
 
 @pytest.mark.slow
 def test_a_store_that_is_down_for_half_a_minute_during_an_upload_costs_time_and_saves_and_nothing_else(
-    bench: StoreBench, gate: Gate, calm: Trial, tmp_path: Path
+    bench: StoreBench, gate: Gate, calm: Trial, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     trial, began = in_objects(bench, "down"), time.monotonic()
     with trial.attempt() as attempt:
@@ -101,4 +107,5 @@ def test_a_store_that_is_down_for_half_a_minute_during_an_upload_costs_time_and_
         up.join()
     assert ended.code == 0, ended.err
     found = check(trial, calm, tmp_path)
+    record_property("faults", [("store down", "-")])
     print(f"down for {DOWN_S:.0f} s: {gate.counts['down']} requests refused, {found}; {time.monotonic() - began:.0f} s")

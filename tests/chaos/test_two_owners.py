@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -72,7 +73,9 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.slow
-def test_of_two_drivers_that_start_at_once_one_proceeds_and_the_other_exits_4(bench: StoreBench) -> None:
+def test_of_two_drivers_that_start_at_once_one_proceeds_and_the_other_exits_4(
+    bench: StoreBench, record_property: Callable[[str, object], None]
+) -> None:
     for race in range(RACES):
         run_id = f"race-{race}"
         both = [driver(bench, run_id) for _ in range(2)]
@@ -90,10 +93,13 @@ def test_of_two_drivers_that_start_at_once_one_proceeds_and_the_other_exits_4(be
         assert [type(each) for each in entries] == [Open, Commit, Close]
         assert isinstance(entries[0], Open)
         assert entries[0].job_id.startswith(f"{winner.pid} ")
+    record_property("faults", [("two owners at once", "-")] * RACES)
 
 
 @pytest.mark.slow
-def test_a_zombie_that_wakes_after_a_takeover_exits_4_and_the_run_ends_right(bench: StoreBench, tmp_path: Path) -> None:
+def test_a_zombie_that_wakes_after_a_takeover_exits_4_and_the_run_ends_right(
+    bench: StoreBench, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     def trial(run_id: str) -> Trial:
         return Trial(bench, ("text.yaml",), 2, run_id, Store.open(str(bench.runs / run_id)))
 
@@ -126,3 +132,4 @@ def test_a_zombie_that_wakes_after_a_takeover_exits_4_and_the_run_ends_right(ben
     assert entries[opened].took_over == "--takeover"  # type: ignore[union-attr]
     assert {each.attempt for each in entries[opened:]} == {2}, "nothing of the zombie's comes after the takeover"
     assert [each.checkpoint for each in taken.commits()].count(MODEL) == 1
+    record_property("faults", [("owner that slept", "-")])

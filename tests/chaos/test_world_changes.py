@@ -4,6 +4,7 @@ undisturbed run.
 `-k` chooses chains; each takes about two minutes on two cores, its undisturbed run with 4 workers another half.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> StoreBench:
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize(("chain", "batch"), [*((name, "given") for name in CHAINS), ("ddp", "from-the-world")])
 def test_the_world_size_changes_and_nothing_else_does(
-    bench: StoreBench, tmp_path: Path, chain: str, batch: str, precision: str
+    bench: StoreBench,
+    tmp_path: Path,
+    chain: str,
+    batch: str,
+    precision: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     words = (*(f"training.{each}" for each in BATCHES[batch]), f"training.precision={precision}")
     legs = [Leg(world, strategy) for world, strategy in zip(WORLDS, CHAINS[chain], strict=True)]
@@ -52,3 +58,4 @@ def test_the_world_size_changes_and_nothing_else_does(
     furthest = differences(changed, calm)
     print(f"{chain}, {batch} batch, {precision}: {epochs} epochs, losses differ by {furthest:.1e} at the most")
     assert furthest <= TOLERANCE[precision]
+    record_property("faults", [("kill, another world", "-")] * (len(legs) - 1))

@@ -13,6 +13,7 @@ from launcher.chaos.rehearse import told
 from launcher.chaos.same import Alike
 from launcher.chaos.schedule import Planned, schedule
 from launcher.cli import main
+from launcher.cli.chaos_verb import NAMES
 from launcher.storage.store import Store
 from launcher.track.events import EventLog, read_events
 
@@ -25,6 +26,10 @@ def test_a_seed_says_all_and_every_fault_comes_as_often_as_the_others(faults: li
     times = [kinds.count(fault) for fault in faults]
     assert (sum(times), max(times) - min(times) <= 1) == (count, True)
     assert 0 < sum(each.after for each in plan) < 1
+
+
+def test_the_help_names_every_fault() -> None:
+    assert tuple(FAULTS) == NAMES
 
 
 @pytest.mark.parametrize(
