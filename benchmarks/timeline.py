@@ -19,10 +19,10 @@ from benchmarks.killed import NEWS, make_model
 from benchmarks.killing.launcher_side import write_recipe
 from benchmarks.killing.side import ROWS
 from launcher.checkpoint.entries import Commit
-from launcher.report.figure import Box, Dot, Figure, Words
-from launcher.report.figure import Path as Line
-from launcher.report.png import png
-from launcher.report.scale import Scale, short, ticks
+from launcher.draw.figure import Box, Dot, Figure, Words
+from launcher.draw.figure import Path as Line
+from launcher.draw.png import png
+from launcher.draw.scale import Scale, short, ticks
 from launcher.storage.layout import CHECKPOINTS
 from launcher.storage.store import Store
 from launcher.track.events import read_events

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from launcher.report.figure import Dot, Figure, Ink, Path, Point, Shape, Words
-from launcher.report.scale import Scale, short, ticks
+from launcher.draw.figure import Dot, Figure, Ink, Path, Point, Shape, Words
+from launcher.draw.scale import Scale, short, ticks
 
 WIDTH, HEIGHT = 400.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 26.0, 34.0

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from launcher.draw.scale import short, size, span
 from launcher.errors import InvalidInput
 from launcher.evaluate.table import BASE, CLASSICAL, TUNED
 from launcher.report.record import read_run
-from launcher.report.scale import short, size, span
 from launcher.report.summary import Summary, summarise
 from launcher.storage.runs import find_run
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from launcher.draw.figure import Figure, Ink
+from launcher.draw.scale import short
 from launcher.report.chart import Series, line_chart
-from launcher.report.figure import Figure, Ink
 from launcher.report.record import RunRecord, curve
-from launcher.report.scale import short
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import launcher
+from launcher.draw.scale import short, size, span
 from launcher.evaluate.table import BASE, TUNED
 from launcher.recipe.method import Adapter
 from launcher.recipe.recipe import Recipe
 from launcher.report.record import RunRecord
-from launcher.report.scale import short, size, span
 from launcher.report.summary import Summary
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "deepspeed", "ray", "scikit-learn", "numpy")

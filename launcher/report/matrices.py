@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from launcher.draw.figure import Box, Dot, Figure, Ink, Path, Shape, Words
+from launcher.draw.scale import Scale
 from launcher.evaluate.metrics import ClassificationMetrics
 from launcher.evaluate.table import BASE, TUNED
-from launcher.report.figure import Box, Dot, Figure, Ink, Path, Shape, Words
-from launcher.report.scale import Scale
 
 WIDTH = 400.0
 NAMED = 12

@@ -7,17 +7,18 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from launcher.draw import palette
+from launcher.draw.figure import Figure
+from launcher.draw.scale import short, size, span
+from launcher.draw.svg import svg
 from launcher.evaluate.table import BASE, TUNED
-from launcher.report import facts, palette
+from launcher.report import facts
 from launcher.report.attempts import goodput
 from launcher.report.changed import changed
 from launcher.report.curves import curves
-from launcher.report.figure import Figure
 from launcher.report.matrices import confusion, reliability, scores
 from launcher.report.record import RunRecord
-from launcher.report.scale import short, size, span
 from launcher.report.summary import summarise
-from launcher.report.svg import svg
 from launcher.report.timeline import NARROW, ending, timeline
 
 TEMPLATE = Path(__file__).with_name("page.html")

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from launcher.draw.figure import Box, Dot, Figure, Ink, Path, Shape, Words
+from launcher.draw.scale import Scale, span, ticks
 from launcher.errors import EXIT_AGAIN
 from launcher.report.attempts import AttemptRecord
-from launcher.report.figure import Box, Dot, Figure, Ink, Path, Shape, Words
-from launcher.report.scale import Scale, span, ticks
 
 WIDE, NARROW = 1000.0, 360.0
 TOP, ROW, BAR = 24.0, 54.0, 14.0

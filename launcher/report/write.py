@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from launcher.draw.png import check_pillow, png
 from launcher.errors import InvalidInput
 from launcher.report.page import figures, page
-from launcher.report.png import check_pillow, png
 from launcher.report.record import read_run
 from launcher.storage.runs import find_run
 
@@ -24,7 +24,7 @@ def write_report(run: str, to: str | None = None, pictures: str | None = None) -
         InvalidInput: there is no such run, it was never begun, or Pillow is missing.
     """
     if pictures is not None:
-        check_pillow()
+        check_pillow("--png")
     store = find_run(run)
     record = read_run(store)
     if not record.attempts:

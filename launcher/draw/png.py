@@ -4,9 +4,9 @@ import io
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from launcher.draw.figure import Box, Dot, Figure, Ink, Path, Point, Shape, Words
+from launcher.draw.palette import LIGHT
 from launcher.errors import InvalidInput
-from launcher.report.figure import Box, Dot, Figure, Ink, Path, Point, Shape, Words
-from launcher.report.palette import LIGHT
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -21,12 +21,12 @@ ANCHOR = {"start": "lm", "middle": "mm", "end": "rm"}
 DASH, GAP = 4.0, 3.0
 
 
-def check_pillow() -> None:
-    """Raises InvalidInput where Pillow is not installed."""
+def check_pillow(flag: str) -> None:
+    """Raises InvalidInput, which names the flag that asks for a picture, where Pillow is not installed."""
     try:
         import PIL  # noqa: F401
     except ImportError:
-        raise InvalidInput("--png: pictures are drawn by Pillow; pip install 'llama-launcher[report]'") from None
+        raise InvalidInput(f"{flag}: pictures are drawn by Pillow; pip install 'llama-launcher[report]'") from None
 
 
 def png(figure: Figure) -> bytes:

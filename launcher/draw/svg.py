@@ -2,7 +2,7 @@
 
 from html import escape
 
-from launcher.report.figure import Box, Dot, Figure, Path, Shape, Words
+from launcher.draw.figure import Box, Dot, Figure, Path, Shape, Words
 
 
 def svg(figure: Figure) -> str:

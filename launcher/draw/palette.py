@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from launcher.report.figure import Ink
+from launcher.draw.figure import Ink
 
 LIGHT: Mapping[Ink, str] = {
     "paper": "#ffffff",
