@@ -1,8 +1,8 @@
 """What cluster profiles of every kind share."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from launcher.cluster.retries import Retries
 from launcher.recipe.section import Section
@@ -22,6 +22,8 @@ class Common(Section):
     """GiB that training data may take there."""
     hours_between_failures: PositiveFloat = 24.0
     """What is expected of a node; by it `save_strategy: auto` chooses how often to commit."""
+    price_per_gpu_hour: PositiveFloat | None = None
+    """In your currency; with it `launcher plan` tells what a run costs."""
     retries: Retries = Retries()
     """How often the run goes on by itself."""
     grace_seconds: PositiveFloat = 30.0
@@ -39,6 +41,9 @@ class ManyNodes(Common):
 
     nodes: PositiveInt = 1
     """Machines that train."""
+    min_nodes: PositiveInt | None = None
+    """With so many of them the run goes on when others are lost or do not come, and it grows back when they return
+    (default: all of them)."""
     gpus_per_node: NonNegativeInt = 0
     """GPUs of a machine, each with one worker; 0 trains on CPUs."""
     cpus_per_node: PositiveInt = 1
@@ -51,6 +56,17 @@ class ManyNodes(Common):
     """Host memory of a machine, to plan for."""
     wait_minutes: PositiveFloat = 10.0
     """For all machines to be there, once the first is."""
+
+    @model_validator(mode="after")
+    def _least_is_no_more(self) -> Self:
+        if self.min_nodes is not None and self.min_nodes > self.nodes:
+            raise ValueError(f"min_nodes is {self.min_nodes}, more than nodes, {self.nodes}")
+        return self
+
+    @property
+    def least_nodes(self) -> int:
+        """Machines without which the run waits."""
+        return self.min_nodes or self.nodes
 
     @property
     def ranks_per_node(self) -> int:

@@ -150,3 +150,10 @@ class Kubernetes(ManyNodes):
     """That pods stay after the end (default: 600); not together with `deletion_rules`."""
     deletion_rules: list[DeletionRule] = []
     """In place of `keep_seconds`."""
+
+    @property
+    def least_nodes(self) -> int:
+        """What the autoscaler may leave is enough, unless the profile says more."""
+        if self.min_nodes is None and self.elastic is not None:
+            return max(1, self.elastic.min_nodes)
+        return super().least_nodes

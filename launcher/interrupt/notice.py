@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["time-limit", "preemption", "drain", "stop"]
+Kind = Literal["time-limit", "preemption", "drain", "grow", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Notice:
     deadline: float | None = None
     """When what is left is killed, on this process's monotonic clock in seconds; None where nobody says."""
     nodes: tuple[str, ...] = ()
-    """Host names of the machines that go; none for the whole allocation."""
+    """Host names of the machines that go, or to `grow` of those that came; none for the whole allocation."""
 
     @property
     def whole(self) -> bool:

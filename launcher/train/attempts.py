@@ -11,12 +11,13 @@ from launcher.interrupt.signals import Ended
 from launcher.interrupt.stop import stop_source
 from launcher.interrupt.watch import watched
 from launcher.storage.layout import MODEL
-from launcher.train.budget import End
+from launcher.train.budget import Again, End
 from launcher.train.closing import close
 from launcher.train.failure import cause_of
 from launcher.train.making_job import Party, make_job
 from launcher.train.outcome import Done, Failed, Interrupted, Outcome
 from launcher.train.ready_run import Run
+from launcher.train.regroup import growing, regroup
 from launcher.train.run_directory import open_run
 from launcher.train.showing import show_results
 
@@ -54,13 +55,18 @@ def run_attempts(run: Run, party: Party, free: Callable[[], None]) -> int:
                 except Exception as error:  # a fault of the launcher itself
                     attempt.close(f"{type(error).__name__}: {error}", LauncherError.exit_code, "fault")
                     raise
-                follows, smaller = close(run, attempt, outcome, party)
+                follows = close(run, attempt, outcome, party)
             if isinstance(follows, End):
                 return follows.exit_code
-            assert smaller is not None
-            party = smaller
             run.inbox.settle()
             _wait(run, follows.wait_s)
+            if run.inbox.current() is None:
+                party = _regrouped(run, party, follows)
+
+
+def _regrouped(run: Run, party: Party, follows: Again) -> Party:
+    with run.signals.cutting():
+        return regroup(run, party, follows.without)
 
 
 def _open(run: Run, party: Party, *, first: bool) -> Attempt:
@@ -85,7 +91,8 @@ def _attempt(run: Run, attempt: Attempt, party: Party, free: Callable[[], None])
             return Interrupted(notice)
         with run.signals.cutting():
             job = make_job(run, attempt, party)
-        outcome = run_attempt(job, run.ready.judged, party.cluster, run.screen, run.inbox)
+        with growing(run, party):
+            outcome = run_attempt(job, run.ready.judged, party.cluster, run.screen, run.inbox)
         if isinstance(outcome, Interrupted) and _has_model(attempt):
             outcome = Done()  # the notice came as the last entry was written
         if isinstance(outcome, Done):

@@ -54,8 +54,8 @@ def past(entries: Sequence[Entry], attempt: int) -> Past:
     """
     closes = [each for each in entries if isinstance(each, Close) and each.attempt < attempt]
     ends = [place for place, each in enumerate(closes) if each.then != "again"]
-    # Roll-backs have a budget of their own
-    since = [each for each in (closes[ends[-1] + 1 :] if ends else closes) if each.ended != "roll-back"]
+    # Roll-backs have a budget of their own, and growth harms nothing
+    since = [each for each in (closes[ends[-1] + 1 :] if ends else closes) if each.ended not in ("roll-back", "grow")]
     failed = [each for each in since if each.ended not in INTERRUPTIONS]
     commits = {each.attempt for each in entries if isinstance(each, Commit)}
     opened = [each.attempt for each in entries if isinstance(each, Open)]
@@ -108,6 +108,8 @@ def after_notice(notice: Notice, before: Past, retries: Retries) -> Again | End:
     """What follows an attempt that was interrupted."""
     if notice.kind == "stop":
         return End(EXIT_STOPPED)
+    if notice.kind == "grow":
+        return Again()
     times = before.interruptions + 1
     if retries.interruptions is not None and times > retries.interruptions:
         told = f"it was interrupted {times} times, and cluster.retries.interruptions is {retries.interruptions}"

@@ -19,28 +19,23 @@ class GaveUp(LauncherError):
     """The budget of a run's attempts is spent."""
 
 
-def close(run: Run, attempt: Attempt, outcome: Outcome, party: Party) -> tuple[End, None] | tuple[Again, Party]:
-    """What comes next, and on which machines; by then the attempt is closed.
+def close(run: Run, attempt: Attempt, outcome: Outcome, party: Party) -> End | Again:
+    """What comes next; by then the attempt is closed.
 
     Raises:
         LauncherError: nothing comes next, as the attempt failed or the budget is spent.
     """
     if isinstance(outcome, Done):
         attempt.close("done", 0, "done")
-        return End(0), None
+        return End(0)
     if isinstance(outcome, Interrupted):
-        return _close_interrupted(run, attempt, outcome, party)
+        return _close_interrupted(run, attempt, outcome)
     return _close_failed(run, attempt, outcome, party)
 
 
-def _close_interrupted(
-    run: Run, attempt: Attempt, outcome: Interrupted, party: Party
-) -> tuple[End, None] | tuple[Again, Party]:
+def _close_interrupted(run: Run, attempt: Attempt, outcome: Interrupted) -> End | Again:
     notice = outcome.notice
     verdict = after_notice(notice, past(attempt.journal.entries(), attempt.number), run.profile.retries)
-    smaller = party.without(verdict.without) if isinstance(verdict, Again) else None
-    if isinstance(verdict, Again) and smaller is None:
-        verdict = End(EXIT_AGAIN)
     kept = _kept(attempt, outcome)
     again = isinstance(verdict, Again) or verdict.exit_code == EXIT_AGAIN
     code = verdict.exit_code if isinstance(verdict, End) else EXIT_AGAIN
@@ -48,16 +43,14 @@ def _close_interrupted(
     attempt.close(cause, code, notice.kind, step=outcome.step, then="again" if again else "end")
     run.screen.line(f"{'stopped' if notice.kind == 'stop' else 'interrupted'}: {kept}")
     if isinstance(verdict, Again):
-        assert smaller is not None
-        run.screen.line(f"again     without {', '.join(verdict.without)}")
-        return verdict, smaller
+        return verdict
     if verdict.why:
         raise GaveUp(verdict.why)
     tell_how_to_go_on(run)
-    return verdict, None
+    return verdict
 
 
-def _close_failed(run: Run, attempt: Attempt, outcome: Failed, party: Party) -> tuple[Again, Party]:
+def _close_failed(run: Run, attempt: Attempt, outcome: Failed, party: Party) -> Again:
     cause = _rolled_back(run, attempt, outcome.cause)
     keep_bundle(run.store, attempt.number, Failed(cause, outcome.told, outcome.notes), _logs(party), run.screen.line)
     verdict = after_failure(cause, past(attempt.journal.entries(), attempt.number), run.profile.retries, party.hosts)
@@ -79,10 +72,8 @@ def _close_failed(run: Run, attempt: Attempt, outcome: Failed, party: Party) -> 
             raise GaveUp(f"{verdict.why}; the last: {error}") from error
         raise error
     run.screen.line(f"failed    {error}")
-    smaller = party.without(verdict.without)
-    fewer = f"without {', '.join(verdict.without)}" if smaller is not None else "from the newest commit"
-    run.screen.line(f"again     {fewer}; what is known of the failure: {bundle_name(attempt.number)}/")
-    return verdict, smaller or party
+    run.screen.line(f"again     from the newest commit; what is known of the failure: {bundle_name(attempt.number)}/")
+    return verdict
 
 
 def tell_how_to_go_on(run: Run) -> None:

@@ -35,15 +35,11 @@ class Party:
         """Machines that train, where those are others than this one."""
         return tuple(node.host for node in self.cluster.nodes)
 
-    def without(self, hosts: tuple[str, ...]) -> "Party | None":
-        """The machines that stay; None where none does, or nothing would change."""
-        nodes = tuple(node for node in self.cluster.nodes if node.host not in hosts)
-        if not nodes or len(nodes) == len(self.cluster.nodes):
-            return None
-        workers = self.placement.workers // len(self.cluster.nodes) * len(nodes)
-        placement = replace(self.placement, workers=workers, nodes=len(nodes))
-        how = replace(self.how, placement=placement)
-        return replace(self, how=how, cluster=replace(self.cluster, nodes=nodes), placement=placement)
+    def on(self, cluster: Cluster) -> "Party":
+        """The same on other machines of the same kind."""
+        workers = self.placement.workers // self.placement.nodes * len(cluster.nodes)
+        placement = replace(self.placement, workers=workers, nodes=len(cluster.nodes))
+        return replace(self, how=replace(self.how, placement=placement), cluster=cluster, placement=placement)
 
 
 def make_job(run: Run, attempt: Attempt, party: Party) -> Job:

@@ -114,9 +114,13 @@ def slurm_on(folder: Path, names: tuple[str, ...] = ("n1", "n2")) -> Iterator[Cl
         _start_munge(cluster)
         _daemon(cluster, login, "slurmctld", "-D")
         for node in nodes:
-            _daemon(cluster, node, "slurmd", "-D", "-N", node.name)
+            start_slurmd(cluster, node)
         until(lambda: _idle(cluster) == len(nodes), f"idle nodes\n{folder / 'slurmctld.log'}")
         yield cluster
+
+
+def start_slurmd(cluster: Cluster, node: Host) -> None:
+    _daemon(cluster, node, "slurmd", "-D", "-N", node.name)
 
 
 def _idle(cluster: Cluster) -> int:

@@ -65,15 +65,10 @@ def party(*hosts: str) -> Party:
     return Party(how, [], Cluster(Path("/tmp"), nodes), placement)
 
 
-def test_without_some_machines_the_others_keep_their_workers():
-    smaller = party("n1", "n2", "n3").without(("n2",))
-    assert smaller is not None
+def test_on_other_machines_each_has_as_many_workers_as_before():
+    there = Cluster(Path("/tmp"), party("n1", "n3").cluster.nodes)
+    smaller = party("n1", "n2", "n3").on(there)
     assert smaller.hosts == ("n1", "n3")
     assert (smaller.placement.workers, smaller.placement.nodes) == (16, 2)
     assert smaller.how.placement == smaller.placement
-
-
-def test_without_all_machines_or_one_that_is_not_there_nothing_is_left_to_choose():
-    assert party("n1", "n2").without(("n1", "n2")) is None
-    assert party("n1", "n2").without(("n9",)) is None
-    assert party("n1", "n2").without(()) is None
+    assert smaller.on(party("n1", "n2", "n3", "n4").cluster).placement.workers == 32

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from launcher.checkpoint.entries import Close
 from launcher.checkpoint.journal import Journal
@@ -13,10 +14,11 @@ from launcher.cluster.interfaces import interface_of
 from launcher.cluster.profile import Ray, Slurm
 from launcher.errors import InvalidInput
 from launcher.storage.store import Store
-from launcher.train.choose_nodes import SPARES_S, chosen, failures_by_host
+from launcher.train.choose_nodes import SPARES_S, chosen, failures_by_host, to_avoid
 from launcher.train.cluster import Cluster, Node
+from launcher.train.looking import secrets_lacking, variables
 from launcher.train.node_look import Look, check, look, versions
-from launcher.train.ray_cluster import _missing, _secrets, _variables, attached
+from launcher.train.ray_cluster import _missing, attached
 
 PROFILE = Ray(backend="ray", nodes=2, workers_per_node=1, secrets=["WORD"])
 HERE = Look("a", versions(), "eth0", None, ())
@@ -45,23 +47,23 @@ def test_machines_with_other_versions_are_named_with_both():
 
 def test_the_driver_gives_what_machines_lack_and_nothing_else(monkeypatch):
     monkeypatch.setenv("WORD", "plugh")
-    assert _secrets(PROFILE, [HERE]) == {}
-    given = _secrets(PROFILE, [HERE, replace(HERE, host="b", lacking=("WORD",))])
+    assert secrets_lacking(PROFILE, [HERE]) == {}
+    given = secrets_lacking(PROFILE, [HERE, replace(HERE, host="b", lacking=("WORD",))])
     assert given == {"WORD": "plugh"}
     assert "plugh" not in repr(Cluster(Path("/tmp"), secrets=given))
     monkeypatch.delenv("WORD")
     with pytest.raises(InvalidInput, match=r"cluster\.secrets: WORD \(not on b\)"):
-        _secrets(PROFILE, [replace(HERE, host="b", lacking=("WORD",))])
+        secrets_lacking(PROFILE, [replace(HERE, host="b", lacking=("WORD",))])
 
 
 def test_the_interface_is_chosen_where_all_call_it_the_same_and_nobody_chose(monkeypatch):
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         monkeypatch.delenv(name, raising=False)
     both = {"GLOO_SOCKET_IFNAME": "eth0", "NCCL_SOCKET_IFNAME": "eth0"}
-    assert _variables(PROFILE, [HERE, HERE]) == both
-    assert _variables(PROFILE, [HERE, replace(HERE, interface="ib0")]) == {}
+    assert variables(PROFILE, [HERE, HERE]) == both
+    assert variables(PROFILE, [HERE, replace(HERE, interface="ib0")]) == {}
     chosen = PROFILE.model_copy(update={"environment": {"NCCL_SOCKET_IFNAME": "ib0"}})
-    assert _variables(chosen, [HERE]) == {**both, "NCCL_SOCKET_IFNAME": "ib0"}
+    assert variables(chosen, [HERE]) == {**both, "NCCL_SOCKET_IFNAME": "ib0"}
 
 
 def test_machines_that_did_not_come_are_named(monkeypatch):
@@ -80,6 +82,26 @@ def test_machines_that_failed_come_last_and_spare_ones_are_waited_for_in_their_p
     assert chosen([a, b, c], profile, {"a": 1}, 0) == (b, c)
     assert chosen([a, b, c], profile, {"a": 1, "b": 2, "c": 3}, 0) == (a, b)
     assert chosen([a, b], profile.model_copy(update={"spares": 0}), {"a": 1}, 0) == (a, b)
+
+
+def test_fewer_machines_are_enough_where_the_profile_says_so_and_the_time_has_come():
+    a, b, c = (Node(name, name, name) for name in "abc")
+    profile = Ray(backend="ray", nodes=3, min_nodes=2)
+    assert chosen([a, b], profile, {}, 0) is None
+    assert chosen([a, b], profile, {"a": 1}, 0, fewer=True) == (a, b)
+    assert chosen([a], profile, {}, 0, fewer=True) is None
+    assert chosen([a, b, c], profile, {}, 0, fewer=True) == (a, b, c)
+    with pytest.raises(ValidationError, match="min_nodes is 4, more than nodes, 3"):
+        Ray(backend="ray", nodes=3, min_nodes=4)
+
+
+def test_a_host_that_fails_more_often_than_the_profile_bears_is_avoided(tmp_path):
+    journal = Journal(Store.open(str(tmp_path)))
+    for host, ended in (("a", "lost"), ("b", "hung"), ("a", "collective"), ("b", "bad-data"), ("c", "drain")):
+        attempt = journal.open_attempt("ray", "job", ["a", "b", "c"])
+        journal.append(Close(attempt=attempt.number, cause="x", exit_code=1, ended=ended, host=host))
+    assert to_avoid(str(tmp_path), 1) == {"a"}
+    assert to_avoid(str(tmp_path), 0) == {"a", "b"}
 
 
 def test_failures_are_counted_by_host_out_of_the_journal(tmp_path):

@@ -1,6 +1,7 @@
 """A submission -> the text that sbatch takes: a pure function."""
 
 import shlex
+from collections.abc import Sequence
 from math import ceil
 
 from launcher import __version__
@@ -37,10 +38,19 @@ def render(submission: Submission, elements: int | None = None) -> str:
         setup=profile.setup,
         environment=sorted(profile.environment.items()),
         folder=profile.folder,
-        srun=_srun(profile),
-        command=[shlex.quote(word) for word in _command(submission, profile)],
+        srun=[_word(word) for word in _srun(profile)],
+        command=[shlex.quote(word) for word in _command(submission.arguments, profile)],
         requeue=profile.requeue,
     )
+
+
+def step(profile: Slurm, arguments: Sequence[str]) -> list[str]:
+    """The words that start an agent on each node of an allocation, and the launcher with some arguments on the first.
+
+    Args:
+        arguments: After the program's name; `--cluster` is among them.
+    """
+    return ["srun", *_srun(profile), *_command(arguments, profile)]
 
 
 def lead_s(submission: Submission) -> int:
@@ -96,11 +106,11 @@ def _srun(profile: Slurm) -> list[str]:
     words += ["--mem=0", "--cpu-bind=none", "--kill-on-bad-exit=0"]
     if profile.container is not None and profile.container.kind == "pyxis":
         words += _pyxis(profile.container, profile)
-    return [_word(word) for word in words]
+    return words
 
 
-def _command(submission: Submission, profile: Slurm) -> list[str]:
-    agent = [profile.python, "-m", "launcher.backends.slurm.agent", profile.folder, "--", *submission.arguments]
+def _command(arguments: Sequence[str], profile: Slurm) -> list[str]:
+    agent = [profile.python, "-m", "launcher.backends.slurm.agent", profile.folder, "--", *arguments]
     container = profile.container
     return agent if container is None or container.kind == "pyxis" else [*_apptainer(container, profile), *agent]
 

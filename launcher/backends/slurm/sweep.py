@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from launcher.backends.backend import Backend
+from launcher.backends.bad_hosts import without_bad_hosts
 from launcher.backends.slurm.render import ELEMENT, render
 from launcher.backends.slurm.slurm import SlurmBackend, check_text, newest_job, submit_text
 from launcher.backends.submission import Submission, write_submission
@@ -38,6 +39,7 @@ def submit_sweep(backend: Backend, submissions: Sequence[Submission]) -> str:
     """
     if not isinstance(backend, SlurmBackend):
         raise InvalidInput(f"--sweep: {backend.profile.backend} has no array jobs; submit one run a value")
+    submissions = [without_bad_hosts(each) for each in submissions]
     whole = _any_of(submissions)
     name = whole.run_id.removesuffix(f"-{ELEMENT}")
     if newest_job(f"{name}-0") is not None:

@@ -44,7 +44,7 @@ def test_what_is_sent_is_what_is_printed_but_for_the_nonce(cluster, server):
 
 def test_a_job_that_the_dry_run_refuses_leaves_nothing_in_the_run_directory(cluster, server):
     server.refused["create", "rayjobs"] = failure(422, "spec.backoffLimit: Invalid value", "x")
-    here = replace(sent(), run_url=f"memory://refused/{RUN}")
+    here = replace(sent(profile_of(storage="memory://refused")), run_url=f"memory://refused/{RUN}")
     with pytest.raises(InvalidInput, match=r"spec\.backoffLimit"):
         submit(cluster, here)
     assert server.all("rayjobs") == []

@@ -65,7 +65,8 @@ def test_what_slurm_would_not_run_is_refused_with_the_field(slurm, override, fie
     line = the_one_line(submit(slurm, "wrong", override, *more), 2)
     assert line.startswith(f"{field}: "), line
     assert "wrong" not in slurm.queue()
-    assert not (slurm.folder / "runs" / "wrong").exists(), "nothing is half-written"
+    left = [path for path in (slurm.folder / "runs" / "wrong").rglob("*") if path.is_file()]
+    assert left == [], "nothing is half-written"
 
 
 def test_a_cluster_that_leaves_too_little_time_is_told(slurm):
