@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from launcher import __version__
-from launcher.cli import chaos_verb, cluster_verbs, recipe_verbs, result_verbs, run_verbs, stop_verb
+from launcher.cli import chaos_verb, cluster_verbs, doctor_verb, recipe_verbs, result_verbs, run_verbs, stop_verb
 from launcher.cli.arguments import Verb, Verbs
 from launcher.errors import LauncherError
 
-GROUPS = (recipe_verbs, run_verbs, cluster_verbs, stop_verb, result_verbs, chaos_verb)
+GROUPS = (recipe_verbs, run_verbs, cluster_verbs, stop_verb, result_verbs, chaos_verb, doctor_verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

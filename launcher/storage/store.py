@@ -183,6 +183,14 @@ class Store:
         """
         return int(self.fs.info(self._path(name))["size"])
 
+    def modified(self, name: str) -> float:
+        """When an object was written, by the store's own clock: seconds since the epoch.
+
+        Raises:
+            FileNotFoundError: there is none of this name.
+        """
+        return float(self.fs.modified(self._path(name)).timestamp())
+
     def local_path(self, name: str) -> Path | None:
         """Where an object lies on this machine; None in an object store."""
         path = self._path(name)
@@ -197,7 +205,7 @@ class Store:
         name = f".probe-{uuid4().hex}"
         try:
             self.create(name, b"")
-            refused = self._refuses(name)
+            refused = self.refuses(name)
             self.fs.rm_file(self._path(name))
         except Exception as failure:  # every object store has exceptions of its own
             error = failure.__cause__ if isinstance(failure, CannotWrite) else failure
@@ -207,7 +215,8 @@ class Store:
             mend = "without them two attempts could own one run; choose another store"
             raise InvalidInput(f"storage root {self.location} has no create-only writes: {mend}")
 
-    def _refuses(self, name: str) -> bool:
+    def refuses(self, name: str) -> bool:
+        """Whether an object that is there cannot be created again; where it can, it is written over."""
         try:
             self.create(name, b"again")
         except AlreadyExists:
