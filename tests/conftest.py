@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from launcher.recipe.recipe import Recipe
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 RECIPE: dict[str, Any] = {
     "name": "moods",

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import sys
 
 from launcher.cli.arguments import Verbs, add_json, add_recipe, load
 
@@ -23,8 +25,12 @@ def add_verbs(verbs: Verbs) -> None:
     planning.add_argument("--gpus", type=int, metavar="N", help="plan for N GPUs that are not here (default: 8)")
     planning.add_argument("--accelerator", metavar="NAME", help="which, such as H100, A100-40 or L4 (default: H100)")
     planning.add_argument("--price", type=float, metavar="AMOUNT", help="of an accelerator's hour, in your currency")
+    planning.add_argument("--rows", type=int, metavar="N", help="plan for N rows to train on, without reading any")
+    planning.add_argument(
+        "--data", action="store_true", help="check the data too: lengths, cuts, labels, repeats, overlap, tokenizer"
+    )
     planning.add_argument("--sweep-gpus", metavar="8,16,...,1024", help="plan for each number of accelerators")
-    planning.add_argument("--plot", metavar="FILE", help="draw the sweep, as PNG, SVG or PDF; needs matplotlib")
+    planning.add_argument("--plot", metavar="FILE", help="draw the sweep, as PNG")
     add_json(planning)
 
 
@@ -63,7 +69,10 @@ def schema(chosen: argparse.Namespace) -> int:
 def plan(chosen: argparse.Namespace) -> int:
     from launcher.plan.verb import Asked, plan_recipe
 
-    asked = Asked(chosen.gpus, chosen.accelerator, chosen.price, chosen.sweep_gpus, chosen.plot)
-    told, code = plan_recipe(*load(chosen), asked, as_json=chosen.json)
-    print(told)
+    asked = Asked(
+        chosen.gpus, chosen.accelerator, chosen.price, chosen.sweep_gpus, chosen.plot, chosen.rows, data=chosen.data
+    )
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    told, code = plan_recipe(*load(chosen), asked, as_json=chosen.json, colour=colour)
+    print(told.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
     return code

@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from launcher.errors import InvalidInput
 from launcher.evaluate.run_weights import RunWeights, Tell, run_weights
-from launcher.export.fp32 import dequantised, probe
+from launcher.export.fp32 import compute_in_fp32, dequantised, probe
 from launcher.export.layout import NotAsWritten, read_layout, write_layout
 from launcher.export.send import empty_target, send
 from launcher.model.adapt import TrainableModel
@@ -100,7 +100,9 @@ def _written(weights: RunWeights, base: BaseName, folder: Path, *, merge: bool) 
     write_layout(model, weights.tokenizer, base, folder)
     if isinstance(model, PeftModel):
         del model
-        return "adapter", PeftModel.from_pretrained(weights.base(CPU), folder)
+        base_model = weights.base(CPU)
+        compute_in_fp32(base_model)  # PEFT reads a head into the type of the base's own, and would round it
+        return "adapter", PeftModel.from_pretrained(base_model, folder)
     kind: Kind = "merged model" if merge else "model"
     model_class = type(model)
     del model

@@ -20,6 +20,7 @@ CACHE = Path("~/.cache/llama-launcher/models")
 CONFIG = ["config.json"]
 WHOLE = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
 """Files of a hub repository by pattern."""
+WITHOUT_WEIGHTS = [pattern for pattern in WHOLE if pattern != "*.safetensors"]
 
 
 def fetch_model(model: Pretrained, patterns: list[str] = WHOLE) -> Path:

@@ -18,10 +18,10 @@ class BatchPlan:
     """Micro-batches a step on one rank, at the most."""
     global_batch: int
     """Rows a step over all ranks."""
-    documents: int
-    """Training documents there are."""
+    documents: int | None
+    """Training documents there are; None where nobody knows."""
     rows: int | None
-    """Rows of an epoch: documents, or about as many packs; None where packs cannot be counted yet."""
+    """Rows of an epoch: documents, or about as many packs; None where they cannot be counted yet."""
     max_steps: int | None
     """Optimiser steps, where the run ends with them."""
     max_epochs: float | None
@@ -30,6 +30,8 @@ class BatchPlan:
     @property
     def documents_consumed(self) -> int | None:
         """Documents the run reads, counting each epoch's."""
+        if self.documents is None:
+            return None
         if self.max_epochs is not None:
             # As written in decimals: 1.1 x 10 rows are 11, where floats would round up to 12
             return math.ceil(Fraction(str(self.max_epochs)) * self.documents)
@@ -43,7 +45,7 @@ class BatchPlan:
         if self.max_steps is not None:
             return self.max_steps
         consumed = self.documents_consumed
-        if self.rows is None or consumed is None:
+        if self.rows is None or self.documents is None or consumed is None:
             return None
         return consumed * self.rows / (self.documents * self.global_batch)
 
@@ -56,10 +58,10 @@ class BatchPlan:
     def epochs(self) -> float | None:
         """Passes over the documents."""
         consumed = self.documents_consumed
-        return None if consumed is None else consumed / self.documents
+        return None if consumed is None or self.documents is None else consumed / self.documents
 
 
-def plan_batches(training: Training, *, world: int, documents: int, tokens: int | None = None) -> BatchPlan:
+def plan_batches(training: Training, *, world: int, documents: int | None, tokens: int | None = None) -> BatchPlan:
     """Work out the steps of a run on `world` ranks.
 
     A given global batch holds at any world size, and accumulation follows from it. Otherwise the global batch is
@@ -68,7 +70,7 @@ def plan_batches(training: Training, *, world: int, documents: int, tokens: int 
     Args:
         tokens: Of all documents, by which packs are counted; None where they are not known yet.
     """
-    micro = training.per_device_train_batch_size
+    micro = training.micro_batch
     if training.global_batch_size is not None:
         global_batch = training.global_batch_size
     else:

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
+from launcher.plan.choose import can_train, choose
 from launcher.plan.hardware import Hardware
 from launcher.plan.memory import estimate, setting_of
 from launcher.plan.saving import checkpoint_bytes
-from launcher.recipe.possible import recipe_refusal
 from launcher.recipe.recipe import Recipe
-from launcher.recipe.strategy import DeepSpeed, Strategy
+from launcher.recipe.strategy import Auto, DeepSpeed, Strategy
 
 MOST_GPUS = 1024
 Change = tuple[str, ...]
@@ -55,12 +55,13 @@ def nearest_fit(recipe: Recipe, config: dict[str, Any], hardware: Hardware) -> F
 
 
 def _try(option: _Option, config: dict[str, Any], hardware: Hardware) -> Fit | None:
-    if recipe_refusal(option.recipe, hardware.device) is not None:
+    if not can_train(option.recipe, hardware.device) or hardware.memory is None:
         return None
-    setting = setting_of(option.recipe, config, hardware.world, hardware.device)
-    if setting is None or hardware.memory is None:
+    recipe = choose(option.recipe, config, hardware)
+    setting = setting_of(recipe, config, hardware.world, hardware.device)
+    if setting is None:
         return None
-    saves = option.recipe.training.saving != "no"
+    saves = recipe.training.saving != "no"
     told = estimate(setting, checkpoint_bytes(setting) // setting.world if saves else 0)
     host = told.host * hardware.node_ranks
     roomy = hardware.host is None or host <= hardware.host
@@ -90,8 +91,10 @@ def _options(recipe: Recipe) -> Iterator[_Option]:
 
 
 def _strategies(recipe: Recipe) -> Iterator[Strategy | None]:
-    """None, and then what shares or offloads more than the recipe's own."""
+    """None, and then what shares or offloads more than the recipe's own, where it names one."""
     yield None
+    if isinstance(recipe.strategy, Auto):
+        return
     own = recipe.strategy.zero_stage if isinstance(recipe.strategy, DeepSpeed) else -1
     for stage, offloads in ((2, ()), (3, ()), (2, ("optimizer",)), (3, ("optimizer",)), (3, ("optimizer", "param"))):
         if stage > own or (stage == own and offloads):
@@ -110,9 +113,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _halves(micro: int) -> Iterator[int | None]:
+def _halves(micro: int | Literal["auto"]) -> Iterator[int | None]:
     yield None
-    while micro > 1:
+    while micro != "auto" and micro > 1:
         micro //= 2
         yield micro
 
@@ -125,7 +128,7 @@ def _same_global_batch(recipe: Recipe, micro: int) -> dict[str, int]:
     training = recipe.training
     fields = {"per_device_train_batch_size": micro}
     if training.global_batch_size is None:
-        before = (training.gradient_accumulation_steps or 1) * training.per_device_train_batch_size
+        before = (training.gradient_accumulation_steps or 1) * training.micro_batch
         fields["gradient_accumulation_steps"] = -(-before // micro)
     return fields
 

@@ -1,14 +1,12 @@
 """A recipe on a machine, worked out before anything starts."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from launcher.data.dataset import Dataset
-from launcher.data.prepared.manifest import Totals
 from launcher.errors import InvalidInput
 from launcher.plan.batch import BatchPlan, plan_batches
+from launcher.plan.counts import RowCounts
 from launcher.plan.parameters import ParameterCount, count_parameters
 from launcher.plan.placement import Placement
 from launcher.recipe.encoder import encoder_refusal
@@ -16,6 +14,10 @@ from launcher.recipe.model import Pretrained
 from launcher.recipe.packing import packing_refusal
 from launcher.recipe.possible import recipe_refusal
 from launcher.recipe.recipe import Recipe
+
+
+class DeviceRefuses(InvalidInput):
+    """The recipe cannot train on this kind of device; it may on another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +29,21 @@ class Plan:
     precision: str
     placement: Placement
     batches: BatchPlan
-    test_rows: int
-    validation_rows: int
-    dropped_rows: int
+    rows: RowCounts
     parameters: ParameterCount | None
     """None where the architecture is not known before the model is loaded; added tokens count as new ones."""
 
 
-def make_plan(
-    recipe: Recipe, placement: Placement, dataset: Dataset, config: dict[str, Any], prepared: Sequence[Totals] = ()
-) -> Plan:
-    """Work out a plan from a model's config.json and the rows at hand.
-
-    Args:
-        prepared: What the prepared data sets among the sources hold.
+def make_plan(recipe: Recipe, placement: Placement, rows: RowCounts, config: dict[str, Any]) -> Plan:
+    """Work out a plan from a model's config.json and the number of rows.
 
     Raises:
-        InvalidInput: the combination is refused, or rows may be longer than the model's positions.
+        DeviceRefuses: the combination is refused on the device.
+        InvalidInput: task and model do not go together, or rows may be longer than the model's positions.
     """
     reason = recipe_refusal(recipe, placement.device)
     if reason is not None:
-        raise InvalidInput(f"on {placement.device}, {reason}")
+        raise DeviceRefuses(f"on {placement.device}, {reason}")
     if reason := encoder_refusal(config.get("model_type"), recipe.task.kind):
         raise InvalidInput(f"model: {reason}")
     if recipe.training.packing and (reason := packing_refusal(config.get("model_type"))):
@@ -58,8 +54,6 @@ def make_plan(
             f"training.max_length: {recipe.training.max_length} tokens do not fit the model's {positions} positions; "
             f"give {positions} at the most"
         )
-    documents = len(dataset.train) + sum(each.documents for each in prepared)
-    tokens = None if dataset.train else sum(each.tokens for each in prepared)
     new_tokens = len(set(recipe.model.add_tokens)) if isinstance(recipe.model, Pretrained) else 0
     return Plan(
         recipe=recipe.name,
@@ -68,10 +62,8 @@ def make_plan(
         task=recipe.task.kind,
         precision=recipe.training.precision,
         placement=placement,
-        batches=plan_batches(recipe.training, world=placement.workers, documents=documents, tokens=tokens),
-        test_rows=len(dataset.test),
-        validation_rows=len(dataset.validation),
-        dropped_rows=dataset.dropped,
+        batches=plan_batches(recipe.training, world=placement.workers, documents=rows.train, tokens=rows.tokens),
+        rows=rows,
         parameters=count_parameters(config, recipe.method, recipe.task, new_tokens=new_tokens),
     )
 
@@ -86,7 +78,8 @@ def plan_json(plan: Plan) -> str:
 
 def batch_lines(batches: BatchPlan) -> list[str]:
     """The batch arithmetic for a reader."""
-    steps = "known once packs are counted" if batches.steps is None else f"{batches.steps:,}"
+    unknown = "not known, as the rows are not" if batches.documents is None else "known once packs are counted"
+    steps = unknown if batches.steps is None else f"{batches.steps:,}"
     epochs = "" if batches.epochs is None else f" ({batches.epochs:.3g} epochs)"
     return [
         f"batch     {batches.global_batch} rows a step = {batches.world} workers x {batches.accumulation} "
@@ -98,17 +91,25 @@ def batch_lines(batches: BatchPlan) -> list[str]:
 def plan_lines(plan: Plan) -> list[str]:
     """The plan for a reader, a line each."""
     batches = plan.batches
-    validation = f"{plan.validation_rows:,} to evaluate on while training, " if plan.validation_rows else ""
-    rows = f"{batches.documents:,} to train on, {validation}{plan.test_rows:,} to test on"
-    if plan.dropped_rows:
-        rows += f" ({plan.dropped_rows:,} repeated or contradictory left out)"
     lines = [
         f"recipe    {plan.recipe}: {plan.method}, {plan.task}, {plan.strategy}, {plan.precision}",
         f"workers   {batches.world} on {plan.placement.device}, {plan.placement.threads} threads each",
-        f"rows      {rows}",
+        f"rows      {_rows(plan.rows)}",
         *batch_lines(batches),
     ]
     if plan.parameters is not None:
         total, trainable = plan.parameters.total, plan.parameters.trainable
         lines.append(f"weights   {total:,}, of which {trainable:,} are trained ({trainable / total:.1%})")
     return lines
+
+
+def _rows(rows: RowCounts) -> str:
+    """How many rows there are, and how that is known."""
+    if rows.train is None:
+        return "not read, as not all are on this machine: say --rows N, or --data to read them"
+    told = [f"{rows.train:,} to train on"]
+    told += [f"{rows.validation:,} to evaluate on while training"] if rows.validation else []
+    told += [] if rows.test is None else [f"{rows.test:,} to test on"]
+    dropped = f" ({rows.dropped:,} repeated or contradictory left out)" if rows.dropped else ""
+    how = {"published": ", as published; --data reads them", "given": ", as given"}.get(rows.known, "")
+    return f"{', '.join(told)}{dropped}{how}"

@@ -11,6 +11,8 @@ from launcher.data.prepared.verify import read_manifest
 from launcher.errors import InvalidInput
 from launcher.model.config import model_config
 from launcher.model.fetch import is_local
+from launcher.plan.choose import choose
+from launcher.plan.counts import RowCounts, count_read
 from launcher.plan.hardware import Hardware, elsewhere, here
 from launcher.plan.placement import place
 from launcher.plan.plan import Plan, make_plan
@@ -32,25 +34,34 @@ class Machines:
 class Preview:
     """A plan with what it was worked out from."""
 
+    recipe: Recipe
+    """As planned: with what it leaves open (`auto`) settled."""
     plan: Plan
     dataset: Dataset
+    """Empty where rows were not read."""
     config: dict[str, Any]
     """The base model's config.json."""
     hardware: Hardware
-    tokens: int | None
-    """Of all training documents, where they were prepared."""
 
 
-def preview(recipe: Recipe, profile: Profile, machines: Machines | None = None, price: float | None = None) -> Preview:
+def preview(
+    recipe: Recipe,
+    profile: Profile,
+    machines: Machines | None = None,
+    price: float | None = None,
+    rows: RowCounts | None = None,
+) -> Preview:
     """Read configuration and rows, and plan.
 
     Args:
         machines: Plan for these instead of this machine.
-        price: Of an accelerator's hour.
+        price: Of an accelerator's hour, in place of the profile's.
+        rows: What is known of the rows, which then are not read.
 
     Raises:
         InvalidInput: something is missing, does not fit together, or does not fit the machine.
     """
+    price = profile.price_per_gpu_hour if price is None else price
     if machines is not None:
         hardware = elsewhere(machines.gpus, machines.accelerator, profile, price)
     else:
@@ -64,11 +75,13 @@ def preview(recipe: Recipe, profile: Profile, machines: Machines | None = None, 
         ):
             raise InvalidInput("training.precision: this machine's CPUs do not compute in fp16; say bf16 or fp32")
     config = planned_config(recipe.model)
-    dataset = load_dataset(recipe)
-    prepared = [read_manifest(Store.open(each.prepared)).totals for each in dataset.sources if each.prepared]
-    tokens = None if dataset.train else sum(each.tokens for each in prepared)
-    plan = make_plan(recipe, hardware.placement, dataset, config, prepared)
-    return Preview(plan, dataset, config, hardware, tokens)
+    dataset = Dataset((), (), 0)
+    if rows is None:
+        dataset = load_dataset(recipe)
+        prepared = [read_manifest(Store.open(each.prepared)).totals for each in dataset.sources if each.prepared]
+        rows = count_read(dataset, prepared)
+    recipe = choose(recipe, config, hardware)
+    return Preview(recipe, make_plan(recipe, hardware.placement, rows, config), dataset, config, hardware)
 
 
 def planned_config(model: Model) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Setting:
     def tokens(self) -> int:
         """Of a micro-batch, at the most."""
         training = self.recipe.training
-        return training.per_device_train_batch_size * training.max_length
+        return training.micro_batch * training.max_length
 
     @property
     def masked(self) -> bool:
@@ -124,7 +124,7 @@ class Setting:
         training = self.recipe.training
         if training.packing:
             return self.device == "cpu" or self.compute == 4
-        return training.per_device_train_batch_size > 1
+        return training.micro_batch > 1
 
     def trained(self, of: Callable[[Part], int] = lambda part: part.size) -> int:
         """The sum over trained parts, by default of their elements."""

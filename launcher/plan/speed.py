@@ -50,7 +50,8 @@ def expect(setting: Setting, batches: BatchPlan, hardware: Hardware) -> Speed | 
     needed = flops_per_token(setting.config, count, method, length)
     repeated = 2.0 * count.matrices if setting.recipe.training.gradient_checkpointing else 0.0
     mfu, tokens = TYPICAL_MFU[method.kind], batches.global_batch * length
-    compute_s = tokens / hardware.world * (needed + repeated) / (accelerator.peak * mfu)
+    busiest = -(-batches.global_batch // hardware.world) * length  # some ranks have nothing to do where rows are few
+    compute_s = busiest * (needed + repeated) / (accelerator.peak * mfu)
     exchange_s = _exchanged(setting, batches.accumulation) / _link(accelerator, hardware) / LINK_EFFICIENCY
     step_s = max(compute_s, exchange_s) + _offloaded_s(setting, accelerator)
     steps = _most_steps(setting, batches)

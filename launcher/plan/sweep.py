@@ -1,13 +1,13 @@
-"""A plan over numbers of accelerators, as a table, as JSON, and as a plot."""
+"""A plan over numbers of accelerators, as a table and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from launcher.errors import InvalidInput
 from launcher.plan.batch import plan_batches
+from launcher.plan.choose import choose
+from launcher.plan.counts import RowCounts
 from launcher.plan.hardware import Hardware
 from launcher.plan.outlook import look_ahead
 from launcher.recipe.recipe import Recipe
@@ -16,18 +16,11 @@ HEADER = ("gpus", "nodes", "GiB a GPU", "fits", "tokens/s", "s/step", "hours", "
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """What there is to train on."""
-
-    documents: int
-    tokens: int | None
-    """Of all documents, where that is known."""
-
-
-@dataclass(frozen=True, slots=True)
 class Point:
     gpus: int
     nodes: int
+    strategy: str
+    micro_batch: int
     peak: int
     """Bytes of a rank."""
     fits: bool
@@ -39,8 +32,10 @@ class Point:
     goodput: float | None
 
 
-def sweep(recipe: Recipe, config: dict[str, Any], rows: Rows, hardware: Hardware, sizes: Sequence[int]) -> list[Point]:
-    """One point a number of accelerators.
+def sweep(
+    recipe: Recipe, config: dict[str, Any], rows: RowCounts, hardware: Hardware, sizes: Sequence[int]
+) -> list[Point]:
+    """One point a number of accelerators; what the recipe leaves open is settled for each.
 
     Raises:
         InvalidInput: the model's architecture is not known.
@@ -48,8 +43,9 @@ def sweep(recipe: Recipe, config: dict[str, Any], rows: Rows, hardware: Hardware
     points = []
     for gpus in sizes:
         there = hardware.of_size(gpus)
-        batches = plan_batches(recipe.training, world=gpus, documents=rows.documents, tokens=rows.tokens)
-        ahead = look_ahead(recipe, config, batches, there)
+        chosen = choose(recipe, config, there)
+        batches = plan_batches(chosen.training, world=gpus, documents=rows.train, tokens=rows.tokens)
+        ahead = look_ahead(chosen, config, batches, there)
         if ahead is None:
             raise InvalidInput(f"--sweep-gpus: memory is not known for model_type {config.get('model_type')}")
         speed, saves = ahead.speed, ahead.saves
@@ -57,6 +53,8 @@ def sweep(recipe: Recipe, config: dict[str, Any], rows: Rows, hardware: Hardware
             Point(
                 gpus=gpus,
                 nodes=there.nodes,
+                strategy=chosen.strategy.key,
+                micro_batch=batches.micro_batch,
                 peak=ahead.memory.peak,
                 fits=ahead.fits,
                 tokens_per_second=None if speed is None else speed.tokens_per_second,
@@ -120,38 +118,3 @@ def sweep_lines(points: Sequence[Point]) -> list[str]:
     ]
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (HEADER, *rows)]
-
-
-def plot(points: Sequence[Point], room: int | None, title: str, path: Path) -> None:
-    """Memory, speed and goodput over the number of accelerators; what does not fit is hollow.
-
-    Raises:
-        InvalidInput: matplotlib is not installed.
-    """
-    try:
-        figures = import_module("matplotlib.figure")
-    except ImportError:
-        raise InvalidInput("--plot: matplotlib is not installed; `pip install matplotlib`") from None
-    figure = figures.Figure(figsize=(11, 3.6), layout="constrained")
-    gpus = [each.gpus for each in points]
-    panels: list[tuple[str, list[float | None]]] = [
-        ("memory a GPU, GiB", [each.peak / 2**30 for each in points]),
-        ("tokens/s", [each.tokens_per_second for each in points]),
-        ("goodput", [each.goodput for each in points]),
-    ]
-    for axes, (name, values) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        axes.plot(gpus, values, color="tab:blue", zorder=1)
-        colours = ["tab:blue" if each.fits else "white" for each in points]
-        axes.scatter(gpus, values, c=colours, edgecolors="tab:blue", zorder=2)
-        axes.set(xscale="log", xlabel="GPUs", title=name)
-        axes.set_xticks(gpus, [str(each) for each in gpus], rotation=60)
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-    memory, speed, _ = figure.axes
-    memory.set_ylim(bottom=0)
-    speed.set_yscale("log")
-    if room is not None:
-        memory.axhline(room / 2**30, color="tab:red", linestyle="--", label="room")
-        memory.legend()
-    figure.suptitle(title)
-    figure.savefig(path)

@@ -105,7 +105,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "training.num_train_epochs": ("training.epochs", "training.num_epochs"),
     "training.optim": ("training.optimizer",),
     "training.packing": ("training.sample_packing",),
-    "training.per_device_train_batch_size": ("training.micro_batch_size", "training.per_gpu_train_batch_size"),
+    "training.per_device_train_batch_size": (
+        "training.micro_batch",
+        "training.micro_batch_size",
+        "training.per_gpu_train_batch_size",
+    ),
     "training.seed": ("training.random_seed",),
 }
 """Names whose values are the field's, by field."""

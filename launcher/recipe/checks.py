@@ -9,7 +9,7 @@ from launcher.recipe.encoder import encoder_refusal
 from launcher.recipe.explain import mark_of
 from launcher.recipe.method_checks import method_findings
 from launcher.recipe.model import Scratch
-from launcher.recipe.possible import combination, combination_refusal
+from launcher.recipe.possible import combination, combination_refusal, settled
 from launcher.recipe.problem import KeyPath, Problem, dotted
 from launcher.recipe.recipe import Recipe
 from launcher.recipe.schema import nearest
@@ -69,7 +69,8 @@ def _combination(recipe: Recipe) -> _Findings:
 
 def _to_blame(recipe: Recipe) -> KeyPath:
     """The field to change, of those that make a combination impossible."""
-    if any(refusal(combination(recipe, device)._replace(mode="padded")) is None for device in DEVICES):
+    padded = (combination(each, device)._replace(mode="padded") for each in settled(recipe) for device in DEVICES)
+    if any(refusal(key) is None for key in padded):
         return "training", "packing"
     said = [key for key in ("offload_param", "offload_optimizer") if getattr(recipe.strategy, key, False)]
     return "strategy", *(said or ["zero_stage"])[:1]

@@ -1,4 +1,4 @@
-"""What evaluation during training and the optimiser ask of other sections."""
+"""What evaluation during training, the optimiser and the batch ask of each other and of other sections."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,7 @@ def training_findings(recipe: Recipe) -> Findings:
     yield from _validation_rows(recipe)
     yield from _label_metric(recipe)
     yield from _optimizer(recipe)
+    yield from _chosen_batch(recipe)
 
 
 def _validation_rows(recipe: Recipe) -> Findings:
@@ -37,3 +38,10 @@ def _optimizer(recipe: Recipe) -> Findings:
     reasons = {optimizer_refusal(recipe.training.optim, device, recipe.strategy.key) for device in DEVICES}
     if None not in reasons:
         yield ("training", "optim"), " ".join(sorted(filter(None, reasons))), None
+
+
+def _chosen_batch(recipe: Recipe) -> Findings:
+    training = recipe.training
+    if training.per_device_train_batch_size == "auto" and training.global_batch_size is None:
+        message = "rows a step would hang on the machine that trains"
+        yield ("training", "per_device_train_batch_size"), message, "give training.global_batch_size too"

@@ -4,24 +4,36 @@ from launcher.recipe.method import Method, QLora
 from launcher.recipe.method_checks import method_refusal
 from launcher.recipe.optimizers import optimizer_refusal
 from launcher.recipe.recipe import Recipe
+from launcher.recipe.strategy import CHOICES, Auto
 from launcher.recipe.table import Key, refusal
 
 
 def recipe_refusal(recipe: Recipe, device: str) -> str | None:
     """The first reason with its mend why a recipe cannot train on `cpu` or `cuda`; None where it can."""
-    return (
-        combination_refusal(recipe, device)
-        or method_refusal(recipe.method, device)
-        or optimizer_refusal(recipe.training.optim, device, recipe.strategy.key)
-    )
+    reasons = [
+        combination_refusal(each, device)
+        or method_refusal(each.method, device)
+        or optimizer_refusal(each.training.optim, device, each.strategy.key)
+        for each in settled(recipe)
+    ]
+    return None if None in reasons else reasons[0]
+
+
+def settled(recipe: Recipe) -> list[Recipe]:
+    """The recipe with each strategy that it leaves open, or alone."""
+    if not isinstance(recipe.strategy, Auto):
+        return [recipe]
+    return [recipe.model_copy(update={"strategy": strategy}) for strategy in CHOICES]
 
 
 def combination_refusal(recipe: Recipe, device: str) -> str | None:
     """What the table of possible combinations says of a recipe."""
-    key = combination(recipe, device)
-    reason = refusal(key)
+    keys = [combination(each, device) for each in settled(recipe)]
+    if any(refusal(key) is None for key in keys):
+        return None
+    key = keys[0]
     shown = key[:4] if key.mode == "padded" else (*key[:4], key.mode)
-    return reason and f"{' + '.join(shown)} is refused: {reason}"
+    return f"{' + '.join(shown)} is refused: {refusal(key)}"
 
 
 def combination(recipe: Recipe, device: str) -> Key:

@@ -41,4 +41,23 @@ class DeepSpeed(Section):
         return self.zero_stage == 3
 
 
-Strategy = Annotated[Ddp | DeepSpeed, Field(discriminator="kind")]
+class Auto(Section):
+    """The fastest that fits the machines that a run finds when it starts, by the plan: DDP, or ZeRO with as little
+    offloading as will do."""
+
+    kind: Literal["auto"]
+
+    @property
+    def key(self) -> str:
+        return self.kind
+
+
+Strategy = Annotated[Ddp | DeepSpeed | Auto, Field(discriminator="kind")]
+
+CHOICES: tuple[Ddp | DeepSpeed, ...] = (
+    Ddp(kind="ddp"),
+    *(DeepSpeed(kind="deepspeed", zero_stage=stage) for stage in (1, 2, 3)),
+    *(DeepSpeed(kind="deepspeed", zero_stage=stage, offload_optimizer=True) for stage in (2, 3)),
+    DeepSpeed(kind="deepspeed", zero_stage=3, offload_optimizer=True, offload_param=True),
+)
+"""What `auto` chooses from, the plainest first."""

@@ -58,8 +58,8 @@ class Training(Section):
     """Passes over the training rows; 1 where neither this nor `max_steps` is given."""
     max_steps: PositiveInt | None = None
     """Optimiser steps; goes before `num_train_epochs`, as in Hugging Face's Trainer."""
-    per_device_train_batch_size: PositiveInt = 8
-    """Rows a micro-batch on one rank, at the most."""
+    per_device_train_batch_size: PositiveInt | Literal["auto"] = 8
+    """Rows a micro-batch on one rank, at the most; `auto` is the fastest that fits the machines."""
     global_batch_size: PositiveInt | None = None
     """Rows an optimiser step over all ranks; accumulation follows from it at any world size."""
     gradient_accumulation_steps: PositiveInt | None = None
@@ -145,6 +145,12 @@ class Training(Section):
         if self.packing:
             return "packed"
         return "padded" if self.train_sampling_strategy == "random" else "length-grouped"
+
+    @property
+    def micro_batch(self) -> int:
+        """Rows a micro-batch on one rank, at the most, where `auto` has been settled."""
+        assert self.per_device_train_batch_size != "auto", "the plan settles it"
+        return self.per_device_train_batch_size
 
     @property
     def saving(self) -> SaveStrategy:

@@ -1,16 +1,16 @@
 """From a recipe to what workers need: the base model's folder, and the rows to score."""
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.data.encode import encode_test_rows, whole_text
+from launcher.data.encode import encode_test_rows
 from launcher.data.fields import label_names
 from launcher.data.rows import Row
-from launcher.model.fetch import WHOLE, fetch_model, is_local
+from launcher.model.base import base_folder
+from launcher.model.fetch import is_local
 from launcher.model.quiet import quiet_libraries
 from launcher.model.tokenizer import check_vocabulary, load_tokenizer
 from launcher.plan.preview import Preview
@@ -57,24 +57,6 @@ def prepared(recipe: Recipe, ahead: Preview) -> Iterator[Prepared]:
         dataset = ahead.dataset
         data = JudgedData(judged(dataset.validation, "data.validation"), judged(dataset.test, "data.test"))
         yield Prepared(_everywhere(recipe), folder, tokenizer, data)
-
-
-@contextmanager
-def base_folder(recipe: Recipe, rows: Iterable[Row], files: list[str] = WHOLE) -> Iterator[Path]:
-    """The base model on this machine; one from scratch is made for as long as this lasts.
-
-    Args:
-        rows: What the tokenizer of a model from scratch is trained on.
-        files: Patterns of what is needed.
-    """
-    if not isinstance(recipe.model, Scratch):
-        yield fetch_model(recipe.model, files)
-        return
-    from launcher.model.scratch import make_scratch_model
-
-    with tempfile.TemporaryDirectory(prefix="ll-base-") as folder:
-        make_scratch_model(recipe.model, Path(folder), (whole_text(row, recipe.task) for row in rows))
-        yield Path(folder)
 
 
 def _everywhere(recipe: Recipe) -> Recipe:

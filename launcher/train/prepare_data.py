@@ -17,8 +17,9 @@ from launcher.data.prepared.verify import read_manifest, verify
 from launcher.data.prepared.work import Encoding, Sizes, Work
 from launcher.data.rows import Row, Rows
 from launcher.errors import InvalidInput
+from launcher.model.base import base_folder
 from launcher.model.config import model_config
-from launcher.model.fetch import WHOLE
+from launcher.model.fetch import WITHOUT_WEIGHTS
 from launcher.model.quiet import quiet_libraries
 from launcher.model.tokenizer import check_vocabulary, load_tokenizer
 from launcher.plan.placement import Placement
@@ -29,13 +30,10 @@ from launcher.storage.store import Store
 from launcher.train.bar import progress_bar
 from launcher.train.console import RunConsole
 from launcher.train.interrupts import interrupts
-from launcher.train.prepare import base_folder
 from launcher.train.ray_local import local_ray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-WITHOUT_WEIGHTS = [pattern for pattern in WHOLE if pattern != "*.safetensors"]
 
 
 def prepare_recipe(recipe: Recipe, profile: Profile, url: str, sizes: Sizes, console: Console) -> int:

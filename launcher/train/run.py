@@ -43,7 +43,7 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
             store = run_store(profile.storage, run_id)
             screen.line("\n".join(plan_lines(ahead.plan)))
             screen.wait("reading the model")
-            with prepared(recipe, ahead) as ready:
+            with prepared(ahead.recipe, ahead) as ready:
                 check_run(store, recipe, options.may_change)
                 return _run(Run(recipe, profile, options, ahead, ready, store, screen, inbox, signals))
         except Ended:
@@ -60,7 +60,8 @@ def _run(run: Run) -> int:
         cluster = ray.enter_context(cluster_for(run.profile, placement, url, run.screen.line))
         how = _preparation(run)
         sets = prepared_sets(how, run.ahead.dataset)
-        return run_attempts(run, Party(how, sets, cluster, placement), ray.close)
+        party = Party(how, sets, cluster, placement)
+        return run_attempts(run, party.on(cluster) if cluster.nodes else party, ray.close)
 
 
 def _preparation(run: Run) -> Preparation:

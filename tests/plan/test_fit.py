@@ -1,23 +1,27 @@
 """What fits, and what to change where it does not."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.cluster.profile import Local
+from launcher.draw.figure import Path as Line
+from launcher.draw.figure import Words
+from launcher.draw.svg import svg
 from launcher.errors import InvalidInput
 from launcher.plan.accelerators import ACCELERATORS, find_accelerator, known_device
 from launcher.plan.batch import plan_batches
+from launcher.plan.counts import RowCounts
 from launcher.plan.fit import nearest_fit
 from launcher.plan.hardware import Hardware, elsewhere
 from launcher.plan.memory import estimate, setting_of
 from launcher.plan.outlook import Outlook, look_ahead
-from launcher.plan.sweep import Rows, plot, read_sizes, sweep, sweep_lines
+from launcher.plan.sweep import read_sizes, sweep, sweep_lines
+from launcher.plan.sweep_plot import sweep_figure
 from launcher.recipe.recipe import Recipe
 from tests.plan.asked import LLAMA_7B, LLAMA_70B, asked, config_of, zero
 
@@ -152,17 +156,30 @@ def test_commits_hold_twelve_bytes_a_trained_weight_and_come_between_steps() -> 
 def test_a_sweep_has_a_point_for_each_number_of_accelerators() -> None:
     recipe = asked(LLAMA_70B, FULL, zero(3), max_length=4096, gradient_checkpointing=True)
     sizes = read_sizes("8,16,...,128")
-    points = sweep(recipe, config_of(recipe), Rows(10_000, None), gpus(8), sizes)
+    points = sweep(recipe, config_of(recipe), RowCounts(10_000), gpus(8), sizes)
     assert [point.gpus for point in points] == [8, 16, 32, 64, 128]
     assert [point.nodes for point in points] == [1, 2, 4, 8, 16]
     assert [point.fits for point in points] == [False, False, True, True, True]
     assert len(sweep_lines(points)) == 6
+    words = {shape.text for shape in sweep_figure(points, gpus(8).memory, "a sweep").shapes if isinstance(shape, Words)}
+    assert {"8", "128", "room 79.6", "hollow: does not fit", "goodput"} <= words
 
 
-def test_a_plot_without_matplotlib_is_refused_with_a_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InvalidInput, match=r"^--plot: matplotlib is not installed; `pip install matplotlib`$"):
-        plot([], None, "a sweep", tmp_path / "sweep.svg")
+def test_ranks_without_a_row_make_no_step_faster() -> None:
+    recipe = asked(LLAMA_7B, LORA, {"kind": "ddp"}, max_length=4096, global_batch_size=16)
+    sixteen, many = (outlook(recipe, gpus(number)).speed for number in (16, 64))
+    assert sixteen is not None
+    assert many is not None
+    assert many.compute_s == sixteen.compute_s
+
+
+@pytest.mark.parametrize("sizes", [[8], [1, 2, 3], [8, 16, 32, 64, 128, 256, 512, 1024]])
+def test_a_sweep_is_drawn_inside_its_picture(sizes: list[int]) -> None:
+    recipe = asked(LLAMA_7B, QLORA, {"kind": "ddp"}, global_batch_size=64)
+    figure = sweep_figure(sweep(recipe, config_of(recipe), RowCounts(None), gpus(8), sizes), gpus(8).memory, "a sweep")
+    inside = [(x, y) for shape in figure.shapes if isinstance(shape, Line) for x, y in shape.points]
+    assert all(0 <= x <= figure.width and 0 <= y <= figure.height for x, y in inside)
+    ElementTree.fromstring(svg(figure))
 
 
 @pytest.mark.parametrize(

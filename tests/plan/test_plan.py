@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from launcher.cluster.profile import Local
-from launcher.data.dataset import Dataset
-from launcher.data.rows import Row
 from launcher.errors import InvalidInput
 from launcher.plan.batch import plan_batches
+from launcher.plan.counts import RowCounts
 from launcher.plan.parameters import count_parameters
 from launcher.plan.placement import Device, Placement
 from launcher.plan.plan import Plan, make_plan, plan_lines
@@ -22,7 +21,7 @@ from launcher.recipe.table import DEVICES
 RecipeOf = Callable[..., Recipe]
 
 PLACEMENT = Placement(workers=2, device="cpu", threads=1)
-DATASET = Dataset(train=[Row({"text": "x"}, "positive")] * 60, test=[Row({"text": "y"}, "negative")] * 9, dropped=3)
+ROWS = RowCounts(train=60, test=9, dropped=3)
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "vocab_size": 512,
@@ -38,7 +37,7 @@ CONFIG: dict[str, Any] = {
 
 def test_a_plan_says_what_the_recipe_comes_to_on_the_machine(recipe_of: RecipeOf) -> None:
     recipe = recipe_of(training={"global_batch_size": 8, "precision": "bf16"})
-    plan = make_plan(recipe, PLACEMENT, DATASET, CONFIG)
+    plan = make_plan(recipe, PLACEMENT, ROWS, CONFIG)
     assert plan == Plan(
         recipe="moods",
         method="full",
@@ -47,22 +46,20 @@ def test_a_plan_says_what_the_recipe_comes_to_on_the_machine(recipe_of: RecipeOf
         precision="bf16",
         placement=PLACEMENT,
         batches=plan_batches(recipe.training, world=2, documents=60),
-        test_rows=9,
-        validation_rows=0,
-        dropped_rows=3,
+        rows=ROWS,
         parameters=count_parameters(CONFIG, recipe.method, recipe.task),
     )
 
 
 def test_a_plan_counts_added_tokens_each_once(recipe_of: RecipeOf) -> None:
     base = {"kind": "pretrained", "name_or_path": "./x", "add_tokens": ["<a>", "<b>", "<a>"]}
-    plan = make_plan(recipe_of(model=base), PLACEMENT, DATASET, CONFIG)
+    plan = make_plan(recipe_of(model=base), PLACEMENT, ROWS, CONFIG)
     assert plan.parameters is not None
     assert plan.parameters.total == 260_032 + 2 * 64
 
 
 def test_a_plan_is_told_in_a_few_lines(recipe_of: RecipeOf) -> None:
-    plan = make_plan(recipe_of(training={"global_batch_size": 8}), PLACEMENT, DATASET, CONFIG)
+    plan = make_plan(recipe_of(training={"global_batch_size": 8}), PLACEMENT, ROWS, CONFIG)
     assert plan_lines(plan) == [
         "recipe    moods: full, instruction, ddp, fp32",
         "workers   2 on cpu, 1 threads each",
@@ -71,7 +68,8 @@ def test_a_plan_is_told_in_a_few_lines(recipe_of: RecipeOf) -> None:
         "steps     8 (1 epochs)",
         "weights   260,032, of which 260,032 are trained (100.0%)",
     ]
-    assert plan_lines(replace(plan, parameters=None, dropped_rows=0))[2:3] == ["rows      60 to train on, 9 to test on"]
+    clean = replace(plan, rows=replace(ROWS, dropped=0))
+    assert plan_lines(clean)[2] == "rows      60 to train on, 9 to test on"
     assert len(plan_lines(replace(plan, parameters=None))) == 5
 
 
@@ -89,25 +87,25 @@ def test_a_plan_answers_from_the_table_of_what_is_possible(
     recipe = recipe_of(method={"kind": "lora"}, strategy={"kind": "deepspeed", **strategy})
     placement = Placement(1, device, 1)
     if reason is None:
-        assert make_plan(recipe, placement, DATASET, CONFIG).strategy == "zero3+param"
+        assert make_plan(recipe, placement, ROWS, CONFIG).strategy == "zero3+param"
         return
     with pytest.raises(InvalidInput) as caught:
-        make_plan(recipe, placement, DATASET, CONFIG)
+        make_plan(recipe, placement, ROWS, CONFIG)
     told = f"on {device}, lora + zero0+optimizer + fp32 + instruction is refused: {reason}"
     assert str(caught.value).startswith(told)
 
 
 def test_a_plan_knows_what_only_one_device_refuses(recipe_of: RecipeOf) -> None:
     recipe = recipe_of(training={"optim": "paged_adamw_32bit"})
-    assert make_plan(recipe, Placement(1, "cuda", 1), DATASET, CONFIG).strategy == "ddp"
+    assert make_plan(recipe, Placement(1, "cuda", 1), ROWS, CONFIG).strategy == "ddp"
     with pytest.raises(InvalidInput, match=r"on CPU use adamw_torch_fused$"):
-        make_plan(recipe, PLACEMENT, DATASET, CONFIG)
+        make_plan(recipe, PLACEMENT, ROWS, CONFIG)
 
 
 def test_rows_longer_than_the_models_positions_are_refused(recipe_of: RecipeOf) -> None:
-    make_plan(recipe_of(training={"max_length": 512}), PLACEMENT, DATASET, CONFIG)
+    make_plan(recipe_of(training={"max_length": 512}), PLACEMENT, ROWS, CONFIG)
     with pytest.raises(InvalidInput) as caught:
-        make_plan(recipe_of(training={"max_length": 513}), PLACEMENT, DATASET, CONFIG)
+        make_plan(recipe_of(training={"max_length": 513}), PLACEMENT, ROWS, CONFIG)
     assert str(caught.value) == (
         "training.max_length: 513 tokens do not fit the model's 512 positions; give 512 at the most"
     )
@@ -116,7 +114,7 @@ def test_rows_longer_than_the_models_positions_are_refused(recipe_of: RecipeOf) 
 def test_a_misspelt_module_is_refused_before_anything_starts(recipe_of: RecipeOf) -> None:
     method = {"kind": "lora", "target_modules": ["q_proj", "vproj"]}
     with pytest.raises(InvalidInput, match=r"^method\.target_modules: the model has no module 'vproj'"):
-        make_plan(recipe_of(method=method), PLACEMENT, DATASET, CONFIG)
+        make_plan(recipe_of(method=method), PLACEMENT, ROWS, CONFIG)
 
 
 def test_a_preview_reads_rows_and_configuration(tmp_path: Path, recipe_of: RecipeOf) -> None:
@@ -133,7 +131,7 @@ def test_a_preview_reads_rows_and_configuration(tmp_path: Path, recipe_of: Recip
     recipe = recipe_of(data=data, training={"max_length": 64})
     ahead = preview(recipe, Local(backend="local", workers=1, accelerator="cpu"))
     assert (
-        (ahead.plan.batches.documents, ahead.plan.test_rows)
+        (ahead.plan.batches.documents, ahead.plan.rows.test)
         == (9, 6)
         == (len(ahead.dataset.train), len(ahead.dataset.test))
     )

@@ -80,6 +80,8 @@ def test_a_sweep_is_a_table_or_json(recipe: str, capsys: pytest.CaptureFixture[s
         (["--gpus", "0"], "--gpus: expected 1 or more"),
         (["--accelerator", "X"], "--accelerator: X is not known"),
         (["--plot", "x.png"], "--plot: there is nothing to draw"),
+        (["--rows", "0"], "--rows: expected 1 or more"),
+        (["--sweep-gpus", "8", "--plot", "/nowhere/x.png"], "--plot: /nowhere/x.png cannot be written: No such file"),
     ],
 )
 def test_wrong_flags_are_told_in_one_line(
@@ -87,6 +89,43 @@ def test_wrong_flags_are_told_in_one_line(
 ) -> None:
     assert main(["plan", recipe, *flags]) == 2
     assert capsys.readouterr().err.startswith(f"launcher: {told}")
+
+
+def test_a_sweep_is_drawn_as_a_picture(recipe: str, tmp_path: Path) -> None:
+    picture = tmp_path / "sweep.png"
+    assert main(["plan", recipe, "--sweep-gpus", "8,16,...,64", "--plot", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_only_gpus_can_is_refused_here_with_the_way_to_plan_elsewhere(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paged = ["plan", recipe, "training.optim=paged_adamw_32bit", "strategy.zero_stage=0", "cluster.accelerator=cpu"]
+    assert main(paged) == 2
+    assert capsys.readouterr().err.endswith("or plan for other machines: --gpus 8 --accelerator H100\n")
+    assert main([*paged, "--gpus", "64", "--accelerator", "B200"]) == 0
+
+
+def test_the_profiles_price_counts_until_another_is_given(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def cost(*more: str) -> float:
+        assert main(["plan", recipe, "--gpus", "64", "--json", *more]) == 0
+        return float(json.loads(capsys.readouterr().out)["speed"]["cost"])
+
+    assert cost("cluster.price_per_gpu_hour=2.5") == cost("--price", "2.5")
+    assert cost("cluster.price_per_gpu_hour=9", "--price", "2.5") == cost("--price", "2.5")
+
+
+def test_what_a_recipe_leaves_open_is_settled_in_plan_and_sweep(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = ["strategy.kind=auto", "training.micro_batch=auto", "training.global_batch_size=128", "--json"]
+    assert main(["plan", recipe, "--gpus", "64", *left]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(["plan", recipe, "--sweep-gpus", "8,64", *left]) == 0
+    points = json.loads(capsys.readouterr().out)
+    assert told["memory"]["fits"]
+    assert (points[-1]["strategy"], points[-1]["micro_batch"]) == (told["strategy"], told["batches"]["micro_batch"])
+    assert all(point["strategy"] != "auto" for point in points)
 
 
 def test_a_plan_imports_no_torch_and_asks_no_network(recipe: str) -> None:

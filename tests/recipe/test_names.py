@@ -139,6 +139,7 @@ CASES: list[tuple[str, Effect, Any]] = [
     ("per_device_train_batch_size: 4", lambda recipe: plan(recipe).micro_batch, 4),
     ("per_gpu_train_batch_size: 4", lambda recipe: plan(recipe).micro_batch, 4),
     ("micro_batch_size: 4", lambda recipe: plan(recipe).micro_batch, 4),
+    ("micro_batch: 4", lambda recipe: plan(recipe).micro_batch, 4),
     ("gradient_accumulation_steps: 3", lambda recipe: plan(recipe).global_batch, 48),
     ("global_batch_size: 24", lambda recipe: (plan(recipe).global_batch, plan(recipe).accumulation), (24, 2)),
     ("max_length: 99", training("max_length"), 99),

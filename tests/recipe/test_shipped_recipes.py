@@ -61,5 +61,6 @@ def test_it_can_be_planned_where_model_and_rows_are_at_hand(
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     plan = preview(load_recipe(reference), Local(backend="local", workers=1)).plan
-    assert plan.batches.documents > 0
-    assert plan.test_rows >= 100
+    assert plan.batches.documents
+    assert plan.rows.test is not None
+    assert plan.rows.test >= 100

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from launcher.recipe.recipe import Recipe
-from launcher.recipe.strategy import DeepSpeed
+from launcher.recipe.strategy import Ddp, DeepSpeed
 from launcher.train.engines.engine import Engine
 
 
@@ -14,6 +14,7 @@ def build_engine(recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimi
         from launcher.train.engines.zero import ZeroEngine
 
         return ZeroEngine(model, optimizer, recipe.strategy, recipe.training)
+    assert isinstance(recipe.strategy, Ddp), "the plan settles what is left open"
     from launcher.train.engines.ddp import DdpEngine
 
     return DdpEngine(model, optimizer, recipe.training)
