@@ -115,21 +115,6 @@ def test_a_time_limit_requeues_the_job_until_it_is_done(slurm):
         raise
 
 
-def test_two_jobs_share_both_hosts_and_neither_touches_the_other(slurm):
-    write_profile(slurm, "half.yaml", cpus_per_node=1)
-    try:
-        for name in ("left", "right"):
-            assert submit(slurm, name, cluster="half.yaml").code == 0
-        until(lambda: slurm.queue().count("RUNNING") == 2, "both at once")
-        for name in ("left", "right"):
-            until_gone(slurm, name)
-            assert [closed.cause for closed in entries(slurm, name, Close)] == ["done"]
-        nothing_left(slurm)
-    except BaseException:
-        print(slurm.logs())
-        raise
-
-
 def test_cancel_while_machines_are_awaited_leaves_nothing_either(slurm):
     script = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
     slurm.nodes[0].run("sh", "-c", f"printf %s '{script}' > /tmp/python; chmod +x /tmp/python").check_returncode()
