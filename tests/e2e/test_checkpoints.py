@@ -174,6 +174,7 @@ def test_a_run_that_has_not_ended_is_asked_by_its_newest_commit(bench: Bench, da
     assert answer["base"]["probabilities"] != answer["tuned"]["probabilities"]
 
 
+@pytest.mark.slow
 def test_an_entry_that_is_cut_short_is_told_and_costs_nothing_but_a_word(bench: Bench, damaged: Damaged) -> None:
     copy = bench.folder / "elsewhere/killed"
     shutil.copytree(damaged.whole, copy)

@@ -118,6 +118,7 @@ def test_launcher_stop_ends_with_0_and_the_run_can_be_gone_on_with(bench: StoreB
     check_same(made, undisturbed)
 
 
+@pytest.mark.slow
 def test_the_warning_signal_commits_and_exits_75(bench: StoreBench) -> None:
     made = trial(bench, "warned", LONG)
     with made.attempt() as attempt:
@@ -204,6 +205,7 @@ def test_bad_data_gives_up_with_one_line_that_names_cause_and_mend(bench: StoreB
     assert [each.ended for each in closes(made)] == ["bad-data", "bad-data"]
 
 
+@pytest.mark.slow
 def test_a_missing_module_ends_the_run_at_once_with_a_mend(bench: StoreBench, tmp_path: Path) -> None:
     made = trial(bench, "no-module")
     (tmp_path / "sitecustomize.py").write_text(NO_MODULE)

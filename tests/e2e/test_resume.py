@@ -58,6 +58,7 @@ def test_a_run_whose_worker_driver_and_uploader_are_killed_ends_bit_for_bit_as_t
     assert [each.took_over is None for each in opens] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_workers_and_another_strategy(
     bench: StoreBench, undisturbed: Trial, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.e2e.command import Bench
@@ -16,12 +17,12 @@ def test_two_attempts_are_one_run_with_no_step_twice(bench: Bench) -> None:
     with bench.started(*words) as started:
         started.until_said(r"^step ")
         started.process.terminate()
-        assert started.ended().code == 130
+        assert started.ended().code == 75
     ended = bench.launcher(*words)
     assert ended.code == 0, ended.err
     files = sorted((bench.runs / RUN / "wandb").glob("offline-run-*/*.wandb"), key=lambda file: file.parent.name[-6:])
     first, last = (told(file) for file in files)
-    assert first.get("id", RUN) == RUN  # what the client of a cancelled attempt had not yet written may be missing
+    assert first.get("id", RUN) == RUN  # what the client of an interrupted attempt had not yet written may be missing
     assert (last["id"], {file.name for file in files}) == (RUN, {f"run-{RUN}.wandb"})
     steps = [step for step, _ in last["history"]]
     assert sorted(set(steps)) == list(range(1, 201))
@@ -36,6 +37,7 @@ def test_two_attempts_are_one_run_with_no_step_twice(bench: Bench) -> None:
     assert [event.step for event in board.Scalars("train/loss")] == list(range(1, 201))
 
 
+@pytest.mark.slow
 def test_a_tracker_that_cannot_be_reached_is_said_once_and_stops_nothing(bench: Bench) -> None:
     environment = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
     words = ("run", "small.yaml", "tracking.report_to=[wandb]", "cluster.workers=1", "--run-id", "unreachable")

@@ -90,7 +90,10 @@ CASES = {"sst2": (SST2, 64, 0.70), "imdb": (IMDB, 192, 0.75)}
 """Data, tokens a row at the most, and the accuracy that is to be reached; half of the rows are of either class."""
 
 
-@pytest.mark.parametrize(("data", "length", "least"), CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize(
+    ("data", "length", "least"),
+    [pytest.param(*CASES["sst2"], id="sst2"), pytest.param(*CASES["imdb"], id="imdb", marks=pytest.mark.slow)],
+)
 def test_a_small_bert_tells_classes_apart(
     shared: Path, tmp_path: Path, data: dict[str, Any], length: int, least: float
 ) -> None:
