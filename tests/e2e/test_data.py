@@ -99,6 +99,7 @@ def mixture(store: str, **data: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("packed")
+@pytest.mark.slow
 def test_a_mixture_in_object_storage_is_trained_on_and_goes_on_without_what_is_damaged(
     verses: Bench, s3: dict[str, str]
 ) -> None:

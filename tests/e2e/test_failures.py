@@ -70,6 +70,7 @@ def test_a_run_that_is_told_to_end_says_so_closes_its_journal_and_leaves_nothing
     assert re.search(r": committed step \d+ \(", closed["cause"])
 
 
+@pytest.mark.slow
 def test_a_run_whose_driver_was_killed_is_taken_over_and_one_that_lives_is_not(bench: Bench) -> None:
     words = ("run", "small.yaml", "cluster.workers=1", "--run-id", "never-closed")
     with bench.started(*words, LONG) as started:

@@ -130,6 +130,7 @@ def test_the_warning_signal_commits_and_exits_75(bench: StoreBench) -> None:
     assert closes(made)[-1].ended == "time-limit"
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_at_once_with_130(bench: StoreBench) -> None:
     made = trial(bench, "twice", LONG)
     with made.attempt() as attempt:

@@ -78,6 +78,7 @@ def test_a_poisoned_document_is_gone_back_behind_and_left_out(bench: StoreBench,
     assert f"{DOCUMENTS - 2 * BATCH}       {2 * BATCH}         every document once" in verified.out
 
 
+@pytest.mark.slow
 def test_weights_that_go_to_infinity_end_the_run_once_it_went_back_so_often(bench: StoreBench) -> None:
     run = trial(bench, "infinite", "training.learning_rate=1e30", "sentinel.max_rollbacks=1")
     with run.attempt() as attempt:
