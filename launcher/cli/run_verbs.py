@@ -1,8 +1,10 @@
 """Verbs that do a recipe's work on this machine."""
 
 import argparse
+import sys
 
 from launcher.cli.arguments import Verbs, add_recipe, load
+from launcher.errors import InvalidInput
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -31,6 +33,12 @@ def add_verbs(verbs: Verbs) -> None:
         default=[],
         help="a field, or section, of the recipe that a run which goes on may have changed; may be given again",
     )
+    running.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="rehearse all of it here in under a minute, with a small model and a few rows; with --cluster also what "
+        "would be submitted",
+    )
 
 
 def prepare(chosen: argparse.Namespace) -> int:
@@ -52,7 +60,25 @@ def run(chosen: argparse.Namespace) -> int:
     recipe, profile = load(chosen)
     from rich.console import Console
 
+    if chosen.dry_run:
+        _refuse_run_flags(chosen)
+        from launcher.dryrun.rehearse import dry_run
+
+        return dry_run(
+            recipe, profile, Console(file=sys.stdout)
+        )  # this very stream: what else is printed goes elsewhere
     from launcher.train.run import Options, run_recipe
 
     options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
     return run_recipe(recipe, profile, options, Console())
+
+
+def _refuse_run_flags(chosen: argparse.Namespace) -> None:
+    flags = {
+        "--run-id": chosen.run_id,
+        "--takeover": chosen.takeover,
+        "--allow-recipe-change": chosen.allow_recipe_change,
+    }
+    for flag, value in flags.items():
+        if value:
+            raise InvalidInput(f"{flag}: a dry run is a run of its own, which touches no other; leave it out")
