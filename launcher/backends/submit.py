@@ -11,6 +11,7 @@ from launcher.errors import InvalidInput, LauncherError
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import RECIPE, profile_name
 from launcher.storage.store import Store
+from launcher.train.options import Options
 
 if TYPE_CHECKING:
     from launcher.plan.preview import Preview
@@ -20,15 +21,6 @@ class DoesNotFit(LauncherError):
     """The plan says that memory will not do."""
 
     exit_code = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a command line says besides recipe and profile."""
-
-    run_id: str | None = None
-    takeover: bool = False
-    may_change: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,9 @@ def submit(chosen: argparse.Namespace) -> int:
     if chosen.sweep is not None:
         return _submit_sweep(chosen)
     recipe, profile = load(chosen)
-    from launcher.backends.submit import Options, plan_submission
+    from launcher.backends.submit import plan_submission
     from launcher.backends.submit import submit as submitting
+    from launcher.train.options import Options
 
     options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
     backend, submission = plan_submission(recipe, profile, options)
@@ -67,7 +68,8 @@ def submit(chosen: argparse.Namespace) -> int:
 
 def _submit_sweep(chosen: argparse.Namespace) -> int:
     from launcher.backends.slurm.sweep import submit_sweep, sweep_text, values_of
-    from launcher.backends.submit import Options, plan_submission
+    from launcher.backends.submit import plan_submission
+    from launcher.train.options import Options
 
     written, submissions = list(chosen.overrides), []
     for number, value in enumerate(values_of(chosen.sweep)):

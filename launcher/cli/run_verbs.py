@@ -67,7 +67,8 @@ def run(chosen: argparse.Namespace) -> int:
         return dry_run(
             recipe, profile, Console(file=sys.stdout)
         )  # this very stream: what else is printed goes elsewhere
-    from launcher.train.run import Options, run_recipe
+    from launcher.train.options import Options
+    from launcher.train.run import run_recipe
 
     options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
     return run_recipe(recipe, profile, options, Console())

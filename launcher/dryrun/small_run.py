@@ -28,7 +28,7 @@ def run_small(recipe: Recipe, profile: Profile, scene: Scratch, checklist: Check
         LauncherError: it does not come to its end, or not by the way that was meant.
         KeyboardInterrupt: it was ended from outside.
     """
-    from launcher.train.ready_run import Options
+    from launcher.train.options import Options
     from launcher.train.run import run_recipe
     from launcher.train.run_directory import run_store
 

@@ -3,13 +3,14 @@
 from textwrap import shorten
 
 from launcher.backends.backend import backend_of
-from launcher.backends.submit import Options, submission_of
+from launcher.backends.submit import submission_of
 from launcher.cluster.profile import Profile
 from launcher.dryrun.checklist import Checklist
 from launcher.dryrun.reach import WITHIN_S, within
 from launcher.errors import LauncherError
 from launcher.plan.preview import Preview
 from launcher.recipe.recipe import Recipe
+from launcher.train.options import Options
 
 
 def check_submission(recipe: Recipe, profile: Profile, ahead: Preview, checklist: Checklist) -> None:

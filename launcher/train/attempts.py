@@ -6,13 +6,13 @@ from collections.abc import Callable
 from launcher.checkpoint.entries import Commit
 from launcher.checkpoint.heartbeat import Heartbeat
 from launcher.checkpoint.journal import Attempt
-from launcher.errors import LauncherError
+from launcher.errors import EXIT_AGAIN, LauncherError
 from launcher.interrupt.signals import Ended
 from launcher.interrupt.stop import stop_source
 from launcher.interrupt.watch import watched
 from launcher.storage.layout import MODEL
 from launcher.train.budget import Again, End
-from launcher.train.closing import close
+from launcher.train.closing import close, tell_how_to_go_on
 from launcher.train.failure import cause_of
 from launcher.train.making_job import Party, make_job
 from launcher.train.outcome import Done, Failed, Interrupted, Outcome
@@ -37,9 +37,17 @@ def run_attempts(run: Run, party: Party, free: Callable[[], None]) -> int:
         LauncherError: the last attempt's first cause, or that the budget is spent.
     """
     mine: list[int] = []
+    follows: Again | None = None
     with run.signals.heard():
         while True:
-            attempt = _open(run, party, first=not mine)
+            try:
+                party = party if follows is None else _regrouped(run, party, follows)
+                attempt = _open(run, party, first=follows is None)
+            except Ended:
+                if follows is None:
+                    raise
+                tell_how_to_go_on(run)
+                return EXIT_AGAIN
             mine.append(attempt.number)
             stopped = stop_source(run.store, mine[-2:])  # a word may have come to the one before, as it was closing
             with (
@@ -55,16 +63,18 @@ def run_attempts(run: Run, party: Party, free: Callable[[], None]) -> int:
                 except Exception as error:  # a fault of the launcher itself
                     attempt.close(f"{type(error).__name__}: {error}", LauncherError.exit_code, "fault")
                     raise
-                follows = close(run, attempt, outcome, party)
-            if isinstance(follows, End):
-                return follows.exit_code
+                verdict = close(run, attempt, outcome, party)
+            if isinstance(verdict, End):
+                return verdict.exit_code
+            follows = verdict
             run.inbox.settle()
             _wait(run, follows.wait_s)
-            if run.inbox.current() is None:
-                party = _regrouped(run, party, follows)
 
 
 def _regrouped(run: Run, party: Party, follows: Again) -> Party:
+    """The next attempt's machines; as they were where a notice came between two attempts, which ends the next one."""
+    if run.inbox.current() is not None:
+        return party
     with run.signals.cutting():
         return regroup(run, party, follows.without)
 

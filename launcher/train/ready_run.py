@@ -9,17 +9,8 @@ from launcher.plan.preview import Preview
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
 from launcher.train.console import RunConsole
+from launcher.train.options import Options
 from launcher.train.prepare import Prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a command line says besides recipe and profile."""
-
-    run_id: str | None = None
-    takeover: bool = False
-    may_change: tuple[str, ...] = ()
-    """Fields of the recipe that a run which goes on may have changed."""
 
 
 @dataclass(frozen=True, slots=True)

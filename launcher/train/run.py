@@ -19,11 +19,10 @@ from launcher.train.console import RunConsole
 from launcher.train.datasets import Preparation, prepared_sets
 from launcher.train.job import CacheFolder
 from launcher.train.making_job import Party
+from launcher.train.options import Options
 from launcher.train.prepare import prepared
-from launcher.train.ready_run import Options, Run
+from launcher.train.ready_run import Run
 from launcher.train.run_directory import check_run, new_run_id, run_store
-
-__all__ = ["Options", "run_recipe"]
 
 
 def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Console) -> int:

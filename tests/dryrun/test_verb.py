@@ -10,7 +10,7 @@ import yaml
 
 from launcher.cli import main
 from tests.e2e.command import told
-from tests.e2e.conftest import SMALL
+from tests.small import SMALL
 
 Dry = Callable[..., tuple[int, list[str]]]
 

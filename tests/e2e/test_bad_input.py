@@ -12,7 +12,7 @@ import yaml
 from launcher.cli import main
 from launcher.cluster.machine import this_machine
 from tests.e2e.command import Bench, Ended, the_one_line, told
-from tests.e2e.conftest import SMALL
+from tests.small import SMALL
 
 Refused = Callable[..., list[str]]
 

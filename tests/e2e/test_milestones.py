@@ -12,7 +12,7 @@ from launcher.storage.store import Store
 from launcher.track.events import read_events
 from launcher.train.sentinel import horizon
 from tests.e2e.command import Bench, Ended, the_one_line
-from tests.e2e.conftest import SMALL
+from tests.small import SMALL
 
 BEHIND = horizon(Sentinel())
 VALIDATION = "data.validation={kind: headlines, rows_per_class: 8, templates: held-out, seed: 3}"

@@ -11,7 +11,7 @@ import xxhash
 import yaml
 
 from tests.e2e.command import Bench, Ended, the_one_line
-from tests.e2e.conftest import SMALL
+from tests.small import SMALL
 
 WORDS = ["prepare", "small.yaml", "--to", "data", "--shard-size", "20000"]
 

@@ -14,7 +14,7 @@ from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
 from tests.nodes.hosts import hosts
 from tests.nodes.ray_on import ray_environment, ray_on, start_node
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 WITHIN_S = 170.0
 LAUNCHER = (sys.executable, "-m", "launcher")

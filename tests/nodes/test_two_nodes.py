@@ -11,7 +11,7 @@ from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
 from tests.nodes.hosts import hosts
 from tests.nodes.ray_on import ray_environment, ray_on
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 WITHIN_S = 280.0
 LAUNCHER = (sys.executable, "-m", "launcher")

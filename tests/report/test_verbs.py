@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.e2e.command import Bench, the_one_line
-from tests.e2e.conftest import SMALL
+from tests.small import SMALL
 
 
 @pytest.fixture(scope="module")

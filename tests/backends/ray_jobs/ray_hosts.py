@@ -18,7 +18,7 @@ from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
 from tests.nodes.hosts import Host, hosts
 from tests.nodes.ray_on import PORT, ray_environment, start_node
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 ROOT = Path(__file__).parents[3]
 DASHBOARD = 8265

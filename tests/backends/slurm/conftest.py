@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.nodes.slurm_on import Cluster, slurm_on
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from launcher.storage.store import Store
 from tests.backends.slurm.conftest import write_profile
 from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher
 from tests.nodes.slurm_on import Cluster, slurm_on, start_slurmd, until
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 STEPS = {"max_steps": 1500, "global_batch_size": 32, "save_steps": 25, "save_total_limit": 3}
 

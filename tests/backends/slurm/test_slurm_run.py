@@ -12,7 +12,7 @@ from launcher.storage.store import Store
 from tests.backends.slurm.conftest import write_profile
 from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher, output_of, submit
 from tests.nodes.slurm_on import Cluster, until
-from tests.nodes.small import SMALL
+from tests.small import SMALL
 
 pytestmark = pytest.mark.slow
 
