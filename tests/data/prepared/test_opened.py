@@ -1,6 +1,5 @@
 import os
 import resource
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -183,7 +182,6 @@ def test_a_store_that_goes_down_between_manifest_and_index_is_told_in_one_line(
     proxy: FaultProxy, remote: SmallSet, tmp_path: Path
 ) -> None:
     proxy.down = True
-    started = time.monotonic()
     for fetched in (
         lambda: read_whole(remote.store, remote.manifest.index, BRIEF),
         lambda: keep_whole(remote.store, remote.manifest.index, tmp_path / "index", BRIEF),
@@ -191,7 +189,6 @@ def test_a_store_that_goes_down_between_manifest_and_index_is_told_in_one_line(
         with pytest.raises(StoreFailed, match=r"/index\.arrow: the store failed \d+ times in .+; see that") as caught:
             fetched()
         assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 30
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,5 @@
 import pickle
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,10 +79,8 @@ def test_a_store_that_stays_down_is_told_in_one_line_with_key_and_last_error(
     proxy: FaultProxy, remote: SmallSet
 ) -> None:
     proxy.down = True
-    start = time.monotonic()
     with reader_of(remote, retry=Retry(first=0.05, deadline=5.0)) as reader, pytest.raises(StoreFailed) as caught:
         reader.read(9)
-    assert time.monotonic() - start < 20
     place = f"{remote.store.location}/shards/00001.arrow, block 9 at offset {remote.index.offset[9]}"
     assert str(caught.value).startswith(f"{place}: the store failed ")
     assert "at last with: Co" in str(caught.value)
