@@ -64,16 +64,20 @@ def possible(cell: Cell) -> bool:
 
 CELLS = [cell for cell in itertools.product(METHODS, [DDP, *ZERO], PRECISIONS) if possible(cell)]
 QUICK = {
-    "fp32": {"ddp", "zero2", "zero3", "zero3+optimizer+param"},
-    "bf16": {"ddp", "zero3"},
+    "full zero2 fp32",
+    "full zero3+optimizer+param fp32",
+    "lora zero2 fp32",
+    "qlora zero3 fp32",
+    "full zero3 bf16",
+    "qlora zero3 bf16",
 }
-"""What `make test` trains; `make e2e` trains the other cells."""
+"""What `make test` trains, beside the DDP that it is held against; `make e2e` trains the other cells."""
 
 
 def cases(*, with_ddp: bool) -> list[Any]:
     """The cells as pytest's parameters."""
     return [
-        pytest.param(cell, id=cell_name(cell), marks=[] if cell[1].key in QUICK[cell[2]] else pytest.mark.slow)
+        pytest.param(cell, id=cell_name(cell), marks=[] if cell_name(cell) in QUICK else pytest.mark.slow)
         for cell in CELLS
         if with_ddp or cell[1] != DDP
     ]
@@ -131,7 +135,9 @@ def _flat(scores: list[list[float]]) -> list[float]:
 def found(request: pytest.FixtureRequest, stories: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     """The cells that tests of this session ask for, and DDP to hold them against."""
     asked = [item.callspec.params.get("cell") for item in request.session.items if hasattr(item, "callspec")]
-    cells = [cell for cell in CELLS if cell[1] == DDP or cell in asked]
+    wanted = [cell for cell in CELLS if cell in asked]
+    held_against = {(method.kind, precision) for method, _, precision in wanted}
+    cells = [cell for cell in CELLS if cell in wanted or (cell[1] == DDP and (cell[0].kind, cell[2]) in held_against)]
     folder = tmp_path_factory.mktemp("walk")
     recipe = ranks.recipe(Training(), DDP, model=str(stories))
     tokenizer = load_tokenizer(stories, recipe.model)

@@ -33,12 +33,11 @@ OFFLOADED = [
 ]
 STRATEGIES = [DDP, zero(0), zero(1), zero(2), zero(3), zero(3, threshold=100_000), *OFFLOADED]
 QUICK = [
-    *(Cell(FULL, strategy) for strategy in (DDP, zero(0), zero(1), zero(2), zero(3), OFFLOADED[-1])),
-    *(Cell(FULL, strategy, "bf16") for strategy in (DDP, zero(2), zero(3, threshold=100_000))),
+    *(Cell(FULL, strategy) for strategy in (DDP, zero(1), OFFLOADED[-1])),
+    Cell(FULL, zero(2), "bf16"),
     Cell(LORA, zero(3), "bf16", dropout=0.1),
     Cell(QLORA, zero(2), "bf16", dropout=0.1),
-    *(Cell(FULL, DDP, optim=optim) for optim in ("adafactor", "sgd", "adamw_bnb_8bit")),
-    Cell(FULL, zero(2), optim="paged_adamw_32bit"),
+    *(Cell(FULL, DDP, optim=optim) for optim in ("adafactor", "adamw_bnb_8bit")),
     Cell(FULL, DDP, "fp16"),
 ]
 EVERY = [
@@ -47,7 +46,11 @@ EVERY = [
     for strategy in STRATEGIES
     for precision in ("fp32", "bf16")
 ]
-RARE = [Cell(FULL, DDP, optim="adamw_torch"), *(Cell(FULL, zero(stage), optim="sgd") for stage in (0, 1, 3))]
+RARE = [
+    *(Cell(FULL, DDP, optim=optim) for optim in ("adamw_torch", "sgd")),
+    *(Cell(FULL, zero(stage), optim="sgd") for stage in (0, 1, 3)),
+    Cell(FULL, zero(2), optim="paged_adamw_32bit"),
+]
 SLOW = [cell for cell in [*EVERY, *RARE] if cell not in QUICK]
 FORGETFUL = [Cell(FULL, DDP), Cell(FULL, zero(2))]
 REMEMBERED = {
