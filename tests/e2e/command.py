@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-LONGEST_S = 180.0
+LONGEST_S = 600.0
 """Seconds after which a command counts as hung; it takes far less."""
 
 
