@@ -10,6 +10,7 @@ from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import RECIPE, profile_name
 from launcher.storage.store import AlreadyExists, Store
+from launcher.train.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,9 @@ class Submission:
     @property
     def arguments(self) -> tuple[str, ...]:
         """The training command after the name of the program: the same on every backend."""
-        flags = [word for field in self.may_change for word in ("--allow-recipe-change", field)]
-        if self.takeover:
-            flags.append("--takeover")
         profile = f"{self.run_url}/{profile_name(self.number)}"
-        return ("run", f"{self.run_url}/{RECIPE}", "--cluster", profile, "--run-id", self.run_id, *flags)
+        flags = Options(self.run_id, self.takeover, self.may_change).flags
+        return ("run", f"{self.run_url}/{RECIPE}", "--cluster", profile, *flags)
 
     @property
     def command(self) -> tuple[str, ...]:

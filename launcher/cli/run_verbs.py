@@ -67,10 +67,14 @@ def run(chosen: argparse.Namespace) -> int:
         return dry_run(
             recipe, profile, Console(file=sys.stdout)
         )  # this very stream: what else is printed goes elsewhere
+    from launcher.backends.slurm.allocation import in_allocation, run_in_allocation
     from launcher.train.options import Options
-    from launcher.train.run import run_recipe
 
     options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
+    if in_allocation(profile):
+        return run_in_allocation(profile, recipe, "run", options.flags, Console().width)
+    from launcher.train.run import run_recipe
+
     return run_recipe(recipe, profile, options, Console())
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from launcher.backends.slurm.allocation import in_allocation, run_in_allocation
 from launcher.cluster.common import ManyNodes
-from launcher.cluster.profile import Profile, Slurm
+from launcher.cluster.profile import Profile
 from launcher.doctor.asked import asked
 from launcher.doctor.checks import chosen, run_checks
 from launcher.doctor.elsewhere import how_to_examine
@@ -52,12 +53,9 @@ def examine(
     names = chosen(flags.only)
     if profile.storage.startswith("memory:") or not profile.storage:
         raise InvalidInput(f"cluster.storage: {profile.storage or 'nothing'} keeps no run; give a path or a bucket")
-    attach = "RAY_ADDRESS" in os.environ
-    if isinstance(profile, Slurm) and "SLURM_JOB_ID" in os.environ and not attach:
-        from launcher.doctor.allocation import examine_allocation
-
-        return examine_allocation(recipe, profile, flags.flags, console.width)
-    away = isinstance(profile, ManyNodes) and not attach
+    if in_allocation(profile):
+        return run_in_allocation(profile, recipe, "doctor", flags.flags, console.width)
+    away = isinstance(profile, ManyNodes) and "RAY_ADDRESS" not in os.environ
     ask = asked(recipe, profile, away=away)
     verdicts: list[Verdict] = []
     with _machines(profile, tell, away=away) as (nodes, counted):

@@ -1,9 +1,9 @@
 """Which machines of a cluster to train on: those on which this run has not failed yet come first."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from launcher.checkpoint.entries import Close
+from launcher.checkpoint.entries import Close, Entry
 from launcher.checkpoint.journal import Journal
 from launcher.cluster.common import ManyNodes
 from launcher.cluster.slurm import Slurm
@@ -16,6 +16,8 @@ SPARES_S = 30.0
 
 HOSTS_FAULT = {name for name, kind in NAMED.items() if kind.verdict == "elsewhere"}
 """What attempts fail of because of a machine."""
+HEARSAY = "collective"
+"""The one kind whose host is that of a rank that noticed: the one that had gone before is not known."""
 
 
 def failures_by_host(run_url: str) -> Counter[str]:
@@ -30,6 +32,16 @@ def to_avoid(run_url: str, same_host: int) -> set[str]:
     closes = [each for each in entries if isinstance(each, Close)]
     blamed = [each.host for each in closes if each.ended in HOSTS_FAULT and each.host is not None]
     return {host for host, count in Counter(blamed).items() if count > same_host}
+
+
+def culprit(entries: Iterable[Entry], same_host: int) -> str | None:
+    """The host that made attempts of a run fail more often than the profile bears, where no other host made one fail.
+
+    Where hosts take turns, the fault is rather the run's.
+    """
+    closes = [each for each in entries if isinstance(each, Close) and each.ended in HOSTS_FAULT - {HEARSAY}]
+    blamed = [each.host for each in closes if each.host is not None]
+    return blamed[0] if len(set(blamed)) == 1 and len(blamed) > same_host else None
 
 
 def chosen(

@@ -4,10 +4,14 @@ from pathlib import Path
 
 from launcher.checkpoint.entries import live_commits
 from launcher.checkpoint.journal import Attempt
+from launcher.cluster.slurm import Slurm
 from launcher.errors import EXIT_AGAIN, LauncherError, RunOwned
+from launcher.ledger.hosts import bad_hosts, ban
 from launcher.storage.layout import CHECKPOINTS
+from launcher.storage.retry import one_line
 from launcher.train.budget import Again, End, after_failure, after_notice, past
 from launcher.train.bundle import bundle_name, keep_bundle
+from launcher.train.choose_nodes import culprit
 from launcher.train.failure import cause_of
 from launcher.train.making_job import Party
 from launcher.train.outcome import Cause, Done, Failed, Interrupted, Outcome
@@ -67,6 +71,7 @@ def _close_failed(run: Run, attempt: Attempt, outcome: Failed, party: Party) -> 
     except RunOwned:
         if not isinstance(error, RunOwned):
             raise
+    _blame(run, attempt, error)
     if isinstance(verdict, End):
         if verdict.why:
             raise GaveUp(f"{verdict.why}; the last: {error}") from error
@@ -74,6 +79,25 @@ def _close_failed(run: Run, attempt: Attempt, outcome: Failed, party: Party) -> 
     run.screen.line(f"failed    {error}")
     run.screen.line(f"again     from the newest commit; what is known of the failure: {bundle_name(attempt.number)}/")
     return verdict
+
+
+def _blame(run: Run, attempt: Attempt, error: LauncherError) -> None:
+    """Put a host that makes the run fail again and again onto the storage root's ledger of bad hosts.
+
+    Only where its name is a machine's, and a scheduler gives others: a pod's name is gone with the pod.
+    """
+    if not isinstance(run.profile, Slurm):
+        return
+    entries, storage = attempt.journal.entries(), run.profile.storage
+    host = culprit(entries, run.profile.retries.same_host)
+    try:
+        if host is None or host in bad_hosts(storage):
+            return
+        ban(storage, host, f"run {run.id} failed there again and again; in attempt {attempt.number}: {error}")
+    except Exception as failure:  # every store's client has errors of its own, and the run does not depend on this
+        run.screen.line(f"bad host  {host}: the ledger takes no word of it: {one_line(failure)}")
+        return
+    run.screen.line(f"bad host  {host} is left out of later jobs; to take that back: launcher doctor --unban {host}")
 
 
 def tell_how_to_go_on(run: Run) -> None:

@@ -1,15 +1,17 @@
 """Between two attempts, and while one trains on fewer machines than the profile wants: which machines come next."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from launcher.cluster.common import ManyNodes
+from launcher.cluster.slurm import Slurm
 from launcher.errors import EXIT_AGAIN, InvalidInput, LauncherError
 from launcher.interrupt.notice import Notice
 from launcher.interrupt.watch import Source, watched
+from launcher.ledger.hosts import bad_hosts
 from launcher.train.choose_nodes import to_avoid
-from launcher.train.cluster import Node
+from launcher.train.cluster import Cluster, Node
 from launcher.train.making_job import Party
 from launcher.train.ready_run import Run
 
@@ -31,7 +33,7 @@ def regroup(run: Run, party: Party, avoid: Collection[str]) -> Party:
 
     Raises:
         InvalidInput: machines do not fit together, or cannot read the run directory.
-        TooFew: not enough came in time.
+        TooFew: not enough came in time, or not enough that are fit, and the scheduler gives others.
     """
     if not isinstance(run.profile, ManyNodes):
         return party
@@ -45,10 +47,19 @@ def regroup(run: Run, party: Party, avoid: Collection[str]) -> Party:
         raise
     except LauncherError as error:
         raise TooFew(f"{error}; to go on, start the run again") from error
+    if isinstance(run.profile, Slurm) and run.profile.requeue:
+        _refuse_bad(cluster, bad_hosts(run.profile.storage))
     if cluster.nodes != party.cluster.nodes:
         hosts = ", ".join(node.host for node in cluster.nodes)
         run.screen.line(f"machines  {len(cluster.nodes)} of {run.profile.nodes}: {hosts}")
     return party.on(cluster)
+
+
+def _refuse_bad(cluster: Cluster, bad: Mapping[str, str]) -> None:
+    for node in cluster.nodes:
+        if node.host in bad:
+            told = "is on the ledger of bad hosts, and no other stands in for it here: the job's next start gets others"
+            raise TooFew(f"{node.host} {told}")
 
 
 @contextmanager

@@ -15,16 +15,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launcher.backends.slurm.descendants import adopt_orphans, kill_descendants
-from launcher.backends.slurm.job_folder import CANCEL, DONE, HEAD, JobFolder
+from launcher.backends.slurm.job_folder import CANCEL, DONE, HEAD, STOP, JobFolder
+from launcher.backends.slurm.next_start import nodes_to_exclude
 from launcher.backends.slurm.ray_node import DEAF, NodeSpec, RayNode, start_node
 from launcher.backends.slurm.this_node import ThisNode, element_in, own_address, secrets_of, this_node
 from launcher.cluster.interfaces import interface_of
 from launcher.cluster.load import load_profile
 from launcher.cluster.slurm import Slurm
-from launcher.errors import InvalidInput, LauncherError
+from launcher.errors import EXIT_AGAIN, InvalidInput, LauncherError
 
-NOTICES = {"time-limit": signal.SIGUSR2, "preemption": signal.SIGTERM, CANCEL: signal.SIGKILL}
-"""How the driver is told what the batch script, or `launcher cancel`, says."""
+NOTICES = {
+    "time-limit": signal.SIGUSR2,
+    "preemption": signal.SIGTERM,
+    STOP: signal.SIGINT,
+    CANCEL: signal.SIGKILL,
+}
+"""How the driver is told what the batch script, `launcher cancel`, or a terminal says."""
 POLL_S = 0.2
 KILL_S = 30.0
 ORPHANED_S = 60.0
@@ -79,6 +85,8 @@ def _run(node: ThisNode, job: JobFolder, scratch: Path, arguments: Sequence[str]
     try:
         job.publish(HEAD, ray.address)
         code = _drive(job, ray, arguments, {**environment, "RAY_ADDRESS": ray.address})
+        if code == EXIT_AGAIN and profile.requeue:
+            _leave_out_bad_nodes(job, profile, _place(arguments).rpartition("/")[0])
     finally:
         job.publish(DONE, "")
     return code
@@ -90,14 +98,18 @@ def _profile(arguments: Sequence[str]) -> Slurm:
     Raises:
         InvalidInput: it cannot be read here.
     """
-    place = arguments[arguments.index("--cluster") + 1]
     try:
-        profile = load_profile(place)
+        profile = load_profile(_place(arguments))
     except InvalidInput as error:
         mend = "cluster.storage has to be a file system that all nodes share, or a bucket and its credentials"
         raise InvalidInput(f"{error}; {mend}") from None
     assert isinstance(profile, Slurm)
     return profile
+
+
+def _place(arguments: Sequence[str]) -> str:
+    """Of the profile."""
+    return arguments[arguments.index("--cluster") + 1]
 
 
 def _interfaces(address: str) -> dict[str, str]:
@@ -156,6 +168,16 @@ def _drive(job: JobFolder, ray: RayNode, arguments: Sequence[str], environment: 
             raise LauncherError(f"Ray ended on the head, and the driver hung: {ray.last_words()}")
         time.sleep(POLL_S)
     return code if code >= 0 else 1
+
+
+def _leave_out_bad_nodes(job: JobFolder, profile: Slurm, run_url: str) -> None:
+    try:
+        nodes = nodes_to_exclude(profile, run_url)
+    except Exception as error:  # every store's client has errors of its own; the job goes back into the queue anyhow
+        print(f"launcher: the ledger of bad hosts cannot be read: {error}", file=sys.stderr, flush=True)
+        return
+    if nodes:
+        job.exclude(nodes)
 
 
 def _stay(number: int, frame: object) -> None:

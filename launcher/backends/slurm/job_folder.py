@@ -2,14 +2,15 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.storage import local
 
 HEAD, DONE, TOKEN = "head", "done", "token"
-NOTICES, FAILED = "notices", "failed"
-CANCEL = "cancel"
+NOTICES, FAILED, EXCLUDE = "notices", "failed", "exclude"
+STOP, CANCEL = "stop", "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,15 @@ class JobFolder:
         found = sorted(self.path.glob(f"{FAILED}-*"))
         return [f"{file.name.removeprefix(f'{FAILED}-')}: {file.read_text()}" for file in found]
 
-    def cancel(self) -> None:
-        """End the driver at once: nothing is committed, and what the agents began is cleaned up."""
+    def notice(self, word: str) -> None:
+        """Tell the driver, through the first node's agent; nothing where no job is there to hear."""
         if self.path.is_dir():
             with (self.path / NOTICES).open("a") as file:
-                file.write(f"{CANCEL}\n")
+                file.write(f"{word}\n")
+
+    def exclude(self, nodes: Sequence[str]) -> None:
+        """Tell the batch script what the job's next start does without."""
+        self.publish(EXCLUDE, ",".join(nodes))
 
     def notices(self) -> list[str]:
         """Interruptions that the batch script was told of, in their order."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.backends.backend import JobStatus, State
-from launcher.backends.slurm.job_folder import JobFolder
+from launcher.backends.slurm.job_folder import CANCEL, JobFolder
 from launcher.backends.slurm.limits import read_limits, warnings
 from launcher.backends.slurm.render import output_folder, render
 from launcher.backends.slurm.this_node import secrets_of
@@ -89,7 +89,7 @@ class SlurmBackend:
         if job is None or STATES.get(job.state, "failed") in ENDED:
             raise InvalidInput(f"{run_id}: Slurm has no job of this name that could be cancelled; see launcher status")
         # Before Slurm's SIGTERM, at which the driver would commit first
-        JobFolder(Path(self.profile.folder, job.number)).cancel()
+        JobFolder(Path(self.profile.folder, job.number)).notice(CANCEL)
         call("scancel", job.id)
         return f"job {job.id} is cancelled"
 
