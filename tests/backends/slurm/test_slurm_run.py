@@ -2,19 +2,21 @@
 
 import re
 import sys
+import time
 
 import pytest
-import yaml
 
+from launcher.chaos.same import compare
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
-from tests.backends.slurm.conftest import write_profile
+from tests.backends.slurm.conftest import write_profile, write_recipe
 from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher, output_of, submit
 from tests.nodes.slurm_on import Cluster, until
-from tests.small import SMALL
 
 pytestmark = pytest.mark.slow
+LIMITED = 2500
+"""Steps that take about three times as long as an attempt of three minutes has for them."""
 
 
 def entries(slurm: Cluster, run_id: str, kind: type) -> list:
@@ -45,7 +47,6 @@ def test_one_command_trains_on_two_nodes_to_the_end_and_leaves_nothing(slurm):
     try:
         until(lambda: "running" in launcher(slurm, "status", place).out, "running", every=1)
         job = re.search(r"^job +(\d+)$", done.out, re.MULTILINE)[1]
-        shown = slurm.run("scontrol", "show", "job", "-dd", job).stdout + slurm.run("squeue", "-o", "%all").stdout
         followed = launcher(slurm, "logs", "-f", place)
         until_gone(slurm, "whole")
         (opened,), (closed,) = entries(slurm, "whole", Open), entries(slurm, "whole", Close)
@@ -54,7 +55,7 @@ def test_one_command_trains_on_two_nodes_to_the_end_and_leaves_nothing(slurm):
         assert opened.hosts == ("n1", "n2")
         assert f"job {job} start 0 of testing" in opened.job_id
         assert "accuracy" in followed.out
-        assert "plugh" not in shown + followed.out
+        assert "plugh" not in told_of(slurm, job) + followed.out
         assert "done" in launcher(slurm, "runs", str(slurm.folder / "runs")).out
         nothing_left(slurm)
     except BaseException:
@@ -62,63 +63,96 @@ def test_one_command_trains_on_two_nodes_to_the_end_and_leaves_nothing(slurm):
         raise
 
 
-def longer(slurm: Cluster, name: str, **training: object) -> None:
-    (slurm.folder / name).write_text(yaml.safe_dump(SMALL | {"training": {**SMALL["training"], **training}}))
+def told_of(slurm: Cluster, job: str) -> str:
+    """All that anybody can ask Slurm about a job, its script included."""
+    script = slurm.run("scontrol", "write", "batch_script", job, "-").stdout
+    assert script.startswith("#!/bin/bash\n"), script
+    return slurm.run("scontrol", "show", "job", "-dd", job).stdout + script + slurm.run("squeue", "-o", "%all").stdout
 
 
-def test_stop_commits_and_a_second_submission_goes_on(slurm):
-    longer(slurm, "long.yaml", max_steps=100_000, save_strategy="steps", save_steps=50)
-    done = launcher(slurm, "submit", "long.yaml", "--cluster", "two.yaml", "--run-id", "paused")
-    assert done.code == 0, done.err
+def test_stop_commits_and_the_same_command_goes_on_to_the_end(slurm):
+    write_recipe(slurm, "long.yaml", max_steps=1500, save_steps=50)
+    words = ("submit", "long.yaml", "--cluster", "two.yaml", "--run-id", "paused")
+    assert launcher(slurm, *words).code == 0
     place = str(slurm.folder / "runs" / "paused")
     try:
         until(lambda: entries(slurm, "paused", Commit), "a commit", WITHIN_S, every=1)
+        told = launcher(slurm, "status", place).out
+        assert re.search(r"^slurm +job \d+: running on n\[1-2\]$", told, re.MULTILINE), told
+        assert re.search(r"^committed step \d+", told, re.MULTILINE), told
         stopped = launcher(slurm, "stop", place)
         assert stopped.code == 0, stopped.err
         until_gone(slurm, "paused")
-        (closed,) = entries(slurm, "paused", Close)
-        assert closed.exit_code == 0
-        assert submit(slurm, "paused", cluster="two.yaml").code == 2  # another recipe
         nothing_left(slurm)
+        assert submit(slurm, "paused", cluster="two.yaml").code == 2  # another recipe
+        assert launcher(slurm, *words).code == 0
+        until_gone(slurm, "paused")
+        assert [(each.ended, each.exit_code) for each in entries(slurm, "paused", Close)] == [("stop", 0), ("done", 0)]
+        assert f"going on  after step {entries(slurm, 'paused', Close)[0].step:,}" in output_of(slurm, "paused")
     except BaseException:
         print(slurm.logs())
         raise
 
 
 def test_cancel_ends_a_running_job_and_leaves_nothing(slurm):
-    longer(slurm, "long.yaml", max_steps=100_000)
+    write_recipe(slurm, "long.yaml", max_steps=100_000)
     assert launcher(slurm, "submit", "long.yaml", "--cluster", "two.yaml", "--run-id", "unwanted").code == 0
     try:
         until(lambda: entries(slurm, "unwanted", Open), "an attempt", WITHIN_S, every=1)
+        words = [" ".join(one.cmdline()) for node in slurm.nodes for one in node.processes()]
+        (token,) = (slurm.folder / "jobs").glob("*/token")
+        assert token.stat().st_mode & 0o777 == 0o600
+        assert not any(token.read_text() in each for each in words)
         assert launcher(slurm, "cancel", str(slurm.folder / "runs" / "unwanted")).code == 0
         until_gone(slurm, "unwanted")
+        assert entries(slurm, "unwanted", Commit) == []
         nothing_left(slurm)
     except BaseException:
         print(slurm.logs())
         raise
 
 
-def test_a_time_limit_requeues_the_job_until_it_is_done(slurm):
-    longer(slurm, "limited.yaml", max_steps=100_000, save_strategy="steps", save_steps=100)
+def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_undisturbed_run(slurm):
+    write_recipe(slurm, "limited.yaml", max_steps=LIMITED, global_batch_size=32, save_steps=100, save_total_limit=2)
     write_profile(slurm, "short.yaml", time="3", lead_seconds=20.0)
     assert launcher(slurm, "submit", "limited.yaml", "--cluster", "short.yaml", "--run-id", "limited").code == 0
+    runs = slurm.folder / "runs"
     try:
-        until(lambda: len(entries(slurm, "limited", Open)) >= 2, "a second attempt", WITHIN_S + 120, every=1)
-        (first, *_) = entries(slurm, "limited", Close)
-        assert first.exit_code == 75, first
-        assert entries(slurm, "limited", Commit)
-        slurm.run("scancel", "--name=limited")
-        until_gone(slurm, "limited")
-        assert "time-limit" in output_of(slurm, "limited")
+        until_gone(slurm, "limited", within=1000)
+        closes = entries(slurm, "limited", Close)
+        print(*entries(slurm, "limited", Open), *closes, sep="\n")
+        assert len(closes) >= 3
+        assert {(each.ended, each.exit_code) for each in closes[:-1]} == {("time-limit", 75)}
+        assert closes[-1].ended == "done"
+        calm = ("run", "limited.yaml", f"cluster.storage={runs}", "cluster.workers=2", "--run-id", "calm")
+        assert launcher(slurm, *calm, within=1000).code == 0
+        alike = compare(*(Store.open(str(runs / name)) for name in ("limited", "calm")))
+        print(alike)
+        assert (alike.weights, alike.documents, alike.loss) == (True, True, 0.0)
+        nothing_left(slurm)
     except BaseException:
         print(slurm.logs())
         raise
 
 
-def test_cancel_while_machines_are_awaited_leaves_nothing_either(slurm):
+def on_its_first_node(slurm: Cluster) -> str:
+    """A Python that is on n1 alone: n2 never comes."""
+    place = "/tmp/python"
     script = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
-    slurm.nodes[0].run("sh", "-c", f"printf %s '{script}' > /tmp/python; chmod +x /tmp/python").check_returncode()
-    write_profile(slurm, "stuck.yaml", python="/tmp/python", wait_minutes=5.0)
+    slurm.nodes[0].run("sh", "-c", f"printf %s '{script}' > {place}; chmod +x {place}").check_returncode()
+    return place
+
+
+def exit_code(slurm: Cluster, run_id: str) -> str:
+    output = max((slurm.folder / "jobs" / "output" / run_id).glob("*.out"))
+    told = slurm.run("scontrol", "show", "job", output.stem).stdout
+    found = re.search(r"ExitCode=(\d+):", told)
+    assert found is not None, told
+    return found[1]
+
+
+def test_cancel_while_machines_are_awaited_leaves_nothing_either(slurm):
+    write_profile(slurm, "stuck.yaml", python=on_its_first_node(slurm), wait_minutes=5.0)
     assert submit(slurm, "stuck", cluster="stuck.yaml").code == 0
     until(lambda: "1 of 2 are there" in output_of(slurm, "stuck"), "the driver waits", WITHIN_S)
     assert slurm.nodes[0].run("sh", "-c", "ls -d /tmp/ll-*").stdout.count("\n") == 1
@@ -128,31 +162,57 @@ def test_cancel_while_machines_are_awaited_leaves_nothing_either(slurm):
 
 
 def test_a_machine_that_never_comes_is_named_in_the_time_that_the_profile_gives(slurm):
-    script = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
-    slurm.nodes[0].run("sh", "-c", f"printf %s '{script}' > /tmp/python; chmod +x /tmp/python").check_returncode()
-    write_profile(slurm, "lame.yaml", python="/tmp/python", wait_minutes=0.3)
+    write_profile(slurm, "lame.yaml", python=on_its_first_node(slurm), wait_minutes=0.3)
     assert submit(slurm, "lame", cluster="lame.yaml").code == 0
     until_gone(slurm, "lame")
     told = output_of(slurm, "lame")
     assert "1 of 2 machines with 1 cores came within 0.3 minutes (missing: n2; there: n1)" in told, told
+    assert exit_code(slurm, "lame") == "1"
     assert not (slurm.folder / "runs" / "lame" / "journal").exists()
     nothing_left(slurm)
 
 
-def test_a_preempted_job_commits_and_goes_on_when_the_other_is_done(slurm):
-    longer(slurm, "long.yaml", max_steps=100_000)
-    write_profile(slurm, "humble.yaml", partition="low", grace_seconds=8.0)
-    done = launcher(slurm, "submit", "long.yaml", "--cluster", "humble.yaml", "--run-id", "humble")
-    assert done.code == 0, done.err
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_node_whose_ray_does_not_start_is_named_and_ends_the_job_at_once(slurm, place):
+    node = slurm.nodes[place]
+    run_id = f"raw-{node.name}"
+    write_profile(slurm, "raw.yaml", wait_minutes=5.0)
+    node.run("mount", "-o", "remount,ro", "/dev/shm").check_returncode()
     try:
-        until(lambda: re.search(r"^step +\d+", output_of(slurm, "humble"), re.M), "steps", WITHIN_S, every=1)
-        slurm.run("sbatch", "--partition=high", "--nodes=2", "--exclusive", "--wrap=sleep 5").check_returncode()
-        until(lambda: len(entries(slurm, "humble", Open)) >= 2, "a second attempt", WITHIN_S, every=1)
-        (first, *_) = entries(slurm, "humble", Close)
-        assert first.exit_code == 75, first
-        assert len(entries(slurm, "humble", Commit)) == 1
-        slurm.run("scancel", "--name=humble")
-        until_gone(slurm, "humble")
+        began = time.monotonic()
+        assert submit(slurm, run_id, cluster="raw.yaml").code == 0
+        until_gone(slurm, run_id)
+        print(f"{run_id}: {time.monotonic() - began:.0f} s")
+        told = output_of(slurm, run_id)
+        assert f"{node.name}: Ray did not start: " in told, told
+        assert exit_code(slurm, run_id) == "1"
+        assert not (slurm.folder / "runs" / run_id / "journal").exists()
+    finally:
+        node.run("mount", "-o", "remount,rw", "/dev/shm").check_returncode()
+    nothing_left(slurm)
+
+
+def test_a_sweep_runs_as_one_array_and_its_runs_stand_side_by_side(slurm):
+    secrets = slurm.folder / "secrets"
+    secrets.touch(mode=0o600)
+    secrets.write_text("SECRET_WORD=plugh\n")
+    write_profile(slurm, "one.yaml", nodes=1, cpus_per_node=1, secrets=["SECRET_WORD"], secrets_file=str(secrets))
+    sweep = ("--sweep", "training.learning_rate=0.001,0.003")
+    done = submit(slurm, "swept", *sweep, cluster="one.yaml")
+    assert done.code == 0, done.err
+    places = [str(slurm.folder / "runs" / f"swept-{number}") for number in range(2)]
+    try:
+        until(lambda: slurm.queue().count("swept RUNNING") == 2, "both at once", every=0.5)
+        until_gone(slurm, "swept")
+        for number in range(2):
+            assert [each.cause for each in entries(slurm, f"swept-{number}", Close)] == ["done"]
+        compared = launcher(slurm, "compare", *places)
+        print(compared.out)
+        assert compared.code == 0, compared.err
+        assert "0.001" in compared.out
+        assert "0.003" in compared.out
+        job = re.search(r"^job +(\d+),", done.out, re.MULTILINE)[1]
+        assert "plugh" not in told_of(slurm, job) + launcher(slurm, "logs", places[1]).out
         nothing_left(slurm)
     except BaseException:
         print(slurm.logs())

@@ -16,8 +16,8 @@ WITHIN_S = 240.0
 """For a verb; following a run's output takes as long as the run."""
 
 
-def launcher(slurm: Cluster, *words: str, more: dict[str, str] | None = None) -> Ended:
-    done = slurm.run(*LAUNCHER, *words, more=more, within=WITHIN_S)
+def launcher(slurm: Cluster, *words: str, more: dict[str, str] | None = None, within: float = WITHIN_S) -> Ended:
+    done = slurm.run(*LAUNCHER, *words, more=more, within=within)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
