@@ -6,8 +6,11 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from launcher import __version__
+import xxhash
+
+import launcher
 from launcher.cluster.interfaces import interface_of
 from launcher.errors import InvalidInput
 
@@ -48,13 +51,26 @@ def look(address: str, run_url: str, probe: str, wanted: Sequence[str]) -> Look:
 
 def versions() -> dict[str, str]:
     """Of Python, the launcher and what it computes with, on this machine."""
-    found = {"python": ".".join(map(str, sys.version_info[:3])), "launcher": __version__}
+    found = {"python": ".".join(map(str, sys.version_info[:3])), "launcher": _launcher()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "none"
     return found
+
+
+def code_digest(folder: Path) -> str:
+    """Of Python's files below a folder: a version stands for many states of a checkout."""
+    digest = xxhash.xxh3_64()
+    for file in sorted(folder.rglob("*.py")):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder)} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:8]
+
+
+def _launcher() -> str:
+    return f"{launcher.__version__} ({code_digest(Path(launcher.__file__).parent)})"
 
 
 def check(looks: Collection[Look], run_url: str) -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import launcher
+from launcher import __version__
 from launcher.checkpoint.entries import Close
 from launcher.checkpoint.journal import Journal
 from launcher.cluster.interfaces import interface_of
 from launcher.cluster.profile import Ray, Slurm
 from launcher.errors import InvalidInput
 from launcher.storage.store import Store
-from launcher.train.choose_nodes import SPARES_S, chosen, failures_by_host, to_avoid
+from launcher.train.choose_nodes import SPARES_S, chosen, culprit, failures_by_host, to_avoid
 from launcher.train.cluster import Cluster, Node
 from launcher.train.looking import secrets_lacking, variables
-from launcher.train.node_look import Look, check, look, versions
+from launcher.train.node_look import Look, check, code_digest, look, versions
 from launcher.train.ray_cluster import _missing, attached
 
 PROFILE = Ray(backend="ray", nodes=2, workers_per_node=1, secrets=["WORD"])
@@ -43,6 +45,20 @@ def test_machines_with_other_versions_are_named_with_both():
     other = replace(HERE, host="b", versions={**versions(), "torch": "1.0"})
     with pytest.raises(InvalidInput, match=re.escape(f"b has torch 1.0, the driver {versions()['torch']}")):
         check([HERE, other], "/r/x")
+
+
+def test_other_code_of_the_same_version_is_told_apart(tmp_path):
+    assert versions()["launcher"] == f"{__version__} ({code_digest(Path(launcher.__file__).parent)})"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "one.py").write_text("a = 1\n")
+    before = code_digest(tmp_path)
+    (tmp_path / "deep" / "one.txt").write_text("no code")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "deep" / "one.py").write_text("a = 2\n")
+    changed = code_digest(tmp_path)
+    assert changed != before
+    (tmp_path / "deep" / "one.py").rename(tmp_path / "one.py")
+    assert code_digest(tmp_path) not in (before, changed)
 
 
 def test_the_driver_gives_what_machines_lack_and_nothing_else(monkeypatch):
@@ -102,6 +118,20 @@ def test_a_host_that_fails_more_often_than_the_profile_bears_is_avoided(tmp_path
         journal.append(Close(attempt=attempt.number, cause="x", exit_code=1, ended=ended, host=host))
     assert to_avoid(str(tmp_path), 1) == {"a"}
     assert to_avoid(str(tmp_path), 0) == {"a", "b"}
+
+
+def test_one_host_alone_that_fails_more_often_than_the_profile_bears_is_the_culprit():
+    def closes(*ends):
+        return [
+            Close(attempt=number, cause="x", exit_code=1, ended=ended, host=host)
+            for number, (ended, host) in enumerate(ends)
+        ]
+
+    assert culprit(closes(("lost", "a"), ("time-limit", None), ("hung", "a")), 1) == "a"
+    assert culprit(closes(("lost", "a"), ("hung", "a")), 2) is None
+    assert culprit(closes(("lost", "a"), ("other", "b"), ("lost", "a")), 1) == "a"
+    assert culprit(closes(("lost", "a"), ("lost", "b"), ("lost", "a")), 1) is None, "the fault travels with the run"
+    assert culprit(closes(("collective", "a"), ("collective", "a")), 1) is None, "a rank that noticed is none"
 
 
 def test_failures_are_counted_by_host_out_of_the_journal(tmp_path):
