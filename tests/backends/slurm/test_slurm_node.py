@@ -14,9 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.backends.slurm.job_folder import JobFolder
+from launcher.backends.slurm.next_start import nodes_to_exclude
 from launcher.backends.slurm.ports import FIRST, LAST, blocks
 from launcher.backends.slurm.this_node import ThisNode, address_towards, element_in, own_address, secrets_of
+from launcher.checkpoint.journal import Journal
+from launcher.cluster.slurm import Slurm
 from launcher.errors import InvalidInput
+from launcher.ledger.hosts import ban
+from launcher.storage.store import Store
 
 JOBS = st.integers(1, 10**8)
 CORES = st.integers(1, 512)
@@ -104,8 +109,24 @@ def test_words_between_nodes_are_whole_private_and_told_once(tmp_path):
     assert job.token.stat().st_mode & 0o777 == 0o600
     job.fail("n2", "no disk")
     assert job.failures() == ["n2: no disk"]
-    (tmp_path / "notices").write_text("time-limit\npreemption\n")
+    for word in ("time-limit", "preemption"):
+        job.notice(word)
     assert job.notices() == ["time-limit", "preemption"]
+    gone = JobFolder(tmp_path / "gone")
+    gone.notice("cancel")
+    assert not gone.path.exists()
+
+
+def test_the_next_start_does_without_the_runs_own_nodes_that_are_bad_by_now(tmp_path):
+    storage, run = str(tmp_path), str(tmp_path / "one")
+    profile = Slurm(backend="slurm", time="10", storage=storage, exclude="n[7-8]")
+    attempt = Journal(Store.open(run)).open_attempt("slurm", "job 7 start 0 of east", ["n1", "n2"])
+    attempt.close("lost", 1)
+    ban(storage, "a-pod", "on another cluster")
+    assert nodes_to_exclude(profile, run) == []
+    ban(storage, "n2", "XID 79")
+    assert nodes_to_exclude(profile, run) == ["n[7-8]", "n2"]
+    assert nodes_to_exclude(profile.model_copy(update={"exclude": None}), run) == ["n2"]
 
 
 ORPHANS = """
