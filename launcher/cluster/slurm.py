@@ -50,7 +50,8 @@ class Slurm(ManyNodes):
     options: list[Annotated[str, Field(pattern=r"^--[a-z][a-z0-9-]*(=[A-Za-z0-9_.,:@/+|&*()\[\]%-]+)?$")]] = []
     """More options of sbatch, such as `--licenses=fs:1`."""
     setup: list[Line] = []
-    """Lines of shell before the launcher starts, on each node: modules, a virtual environment."""
+    """Lines of the batch script before the launcher starts: modules, a virtual environment. They run on the first node,
+    and what they export holds on all; `srun` in them runs on each."""
     container: Container | None = None
     """Run inside of an image, through pyxis or Apptainer."""
     python: Line = "python3"

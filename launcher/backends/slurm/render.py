@@ -12,8 +12,6 @@ from launcher.recipe.shipped import shipped_folder
 TEMPLATE = "train.sbatch.j2"
 ELEMENT = "%a"
 """Stands in a run's id and address for the number of an element of a sweep; the agent puts it in."""
-EARLY_S = 60
-"""Slurm's warning may come so much sooner than it is asked for, and never later: it looks at jobs once a minute."""
 UNPLANNED_LEAD_S = 60
 """Where the plan does not know how long a step and a commit take."""
 SIGNAL_MAX_S = 65_535
@@ -54,10 +52,14 @@ def step(profile: Slurm, arguments: Sequence[str]) -> list[str]:
 
 
 def lead_s(submission: Submission) -> int:
-    """Seconds before its time limit at which Slurm is asked to warn a job."""
+    """Seconds before its time limit at which Slurm is asked to warn a job.
+
+    It looks at jobs every 30 s, and warns those that would be late at the next look: up to 30 s sooner, and never later
+    (`job_time_limit` of slurmctld's job_mgr.c).
+    """
     assert isinstance(submission.profile, Slurm)
     asked = submission.profile.lead_seconds or submission.lead_s or UNPLANNED_LEAD_S
-    return min(ceil(asked) + EARLY_S, SIGNAL_MAX_S)
+    return min(ceil(asked), SIGNAL_MAX_S)
 
 
 def output_folder(profile: Slurm, run_id: str) -> str:

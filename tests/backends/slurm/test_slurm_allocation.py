@@ -18,7 +18,7 @@ RUN = (*LAUNCHER, "run", "long.yaml", "--cluster", "two.yaml", "--run-id", "insi
 
 
 def test_a_run_trains_on_all_nodes_of_an_allocation_and_ctrl_c_commits(slurm: Cluster) -> None:
-    write_recipe(slurm, "long.yaml", max_steps=100_000, save_steps=50)
+    write_recipe(slurm, "long.yaml", max_steps=100_000, save_steps=10)
     log = slurm.folder / "salloc.log"
     held = slurm.login.start(*SALLOC, *RUN, log=log, folder=slurm.folder, environment=slurm.environment())
     try:

@@ -49,7 +49,7 @@ def test_a_node_that_fails_is_left_out_by_the_next_start_the_next_job_and_where_
     three: Cluster,
 ) -> None:
     storage = str(three.folder / "runs")
-    write_recipe(three, "long.yaml", max_steps=100_000, save_steps=25)
+    write_recipe(three, "long.yaml", max_steps=100_000, save_steps=10)
     write_profile(three, "strict.yaml", retries={"same_host": 0})
     write_profile(three, "spare.yaml", retries={"same_host": 0}, spares=1)
     try:

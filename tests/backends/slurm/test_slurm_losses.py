@@ -13,7 +13,8 @@ from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher
 from tests.nodes.hosts import Host
 from tests.nodes.slurm_on import Cluster, start_slurmd, until
 
-STEPS = {"max_steps": 2000, "global_batch_size": 32, "save_steps": 25, "save_total_limit": 3}
+ENDLESS = {"max_steps": 100_000, "save_steps": 10, "save_total_limit": 3, "lr_scheduler_type": "constant"}
+"""Ended where all has happened, however fast the machine; until then a step does not depend on how many there are."""
 
 
 class Tossed:
@@ -21,7 +22,7 @@ class Tossed:
 
     def __init__(self, slurm: Cluster) -> None:
         self.slurm = slurm
-        write_recipe(slurm, "small.yaml", **STEPS)
+        write_recipe(slurm, "small.yaml", **ENDLESS)
         self.store = Store.open(str(slurm.folder / "runs" / "tossed"))
         done = launcher(slurm, "submit", "small.yaml", "--cluster", "two.yaml", "--run-id", "tossed")
         found = re.search(r"^job +(\d+)$", done.out, re.MULTILINE)
@@ -77,14 +78,24 @@ def test_a_run_that_loses_its_place_again_and_again_ends_in_the_weights_of_the_u
     try:
         run = Tossed(three)
         run.disturb()
-        until(lambda: " tossed " not in three.queue(), "the end", 3 * WITHIN_S, every=0.5)
+        assert launcher(three, "stop", run.store.location).code == 0
+        until(lambda: " tossed " not in three.queue(), "the end", every=0.5)
+        last = [each for each in Journal(run.store).entries() if isinstance(each, Close)][-1].step
+        assert last is not None
+        more = f"training.max_steps={last + 10}"
+        done = launcher(
+            *(three, "submit", "small.yaml", more, "--cluster", "two.yaml", "--run-id", "tossed"),
+            *("--allow-recipe-change", "training.max_steps"),
+        )
+        assert done.code == 0, done.err
+        until(lambda: " tossed " not in three.queue(), "the end", WITHIN_S, every=0.5)
         entries = Journal(run.store).entries()
         print(*(each for each in entries if isinstance(each, Open | Close)), sep="\n")
         assert [each.cause for each in entries if isinstance(each, Close)][-1] == "done"
-        calm = ("run", "small.yaml", f"cluster.storage={runs}", "cluster.workers=2", "--run-id", "calm")
+        calm = ("run", "small.yaml", more, f"cluster.storage={runs}", "cluster.workers=2", "--run-id", "calm")
         assert launcher(three, *calm, within=3 * WITHIN_S).code == 0
         alike = compare(run.store, Store.open(str(runs / "calm")))
-        print(alike)
+        print(f"{last + 10} steps, {alike}")
         assert (alike.weights, alike.documents, alike.loss) == (True, True, 0.0)
     except BaseException:
         print(three.logs())

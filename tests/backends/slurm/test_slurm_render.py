@@ -70,9 +70,9 @@ def test_no_field_can_add_a_line_to_the_options(text):
     ]
 
 
-def test_slurm_is_asked_a_minute_early_as_it_looks_once_a_minute():
-    assert lead_s(submission("one-node")) == 94
-    assert lead_s(submission("constraint")) == 360
+def test_slurm_is_asked_to_warn_as_early_as_the_plan_says_or_the_profile():
+    assert lead_s(submission("one-node")) == 34
+    assert lead_s(submission("constraint")) == 300
     assert lead_s(submission("one-node", lead_seconds=1e9)) == 65_535
 
 

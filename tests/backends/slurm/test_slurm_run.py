@@ -15,8 +15,8 @@ from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher, output_of
 from tests.nodes.slurm_on import Cluster, until
 
 pytestmark = pytest.mark.slow
-LIMITED = 2500
-"""Steps that take about three times as long as an attempt of three minutes has for them."""
+THREE_ATTEMPTS_S = 150.0
+"""Of training, where an attempt of two minutes has about 50 s for it."""
 
 
 def entries(slurm: Cluster, run_id: str, kind: type) -> list:
@@ -71,7 +71,7 @@ def told_of(slurm: Cluster, job: str) -> str:
 
 
 def test_stop_commits_and_the_same_command_goes_on_to_the_end(slurm):
-    write_recipe(slurm, "long.yaml", max_steps=1500, save_steps=50)
+    write_recipe(slurm, "long.yaml", max_steps=400, save_steps=10)
     words = ("submit", "long.yaml", "--cluster", "two.yaml", "--run-id", "paused")
     assert launcher(slurm, *words).code == 0
     place = str(slurm.folder / "runs" / "paused")
@@ -112,14 +112,28 @@ def test_cancel_ends_a_running_job_and_leaves_nothing(slurm):
         raise
 
 
+def steps_in(slurm: Cluster, seconds: float) -> int:
+    """How many steps of the recipe take so long here and now."""
+    words = ("run", "limited.yaml", "training.max_steps=100", "cluster.storage=trial", "cluster.workers=2")
+    done = launcher(slurm, *words)
+    took = re.search(r"^trained to step 100 in (\d+) s", done.out, re.MULTILINE)
+    assert took is not None, done.out + done.err
+    return int(100 * seconds / max(float(took[1]), 1.0))
+
+
 def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_undisturbed_run(slurm):
-    write_recipe(slurm, "limited.yaml", max_steps=LIMITED, global_batch_size=32, save_steps=100, save_total_limit=2)
-    write_profile(slurm, "short.yaml", time="3", lead_seconds=20.0)
+    limited = {"global_batch_size": 16, "save_steps": 20, "save_total_limit": 2}
+    write_recipe(slurm, "limited.yaml", **limited, max_steps=1)
+    steps = steps_in(slurm, THREE_ATTEMPTS_S)
+    write_recipe(slurm, "limited.yaml", **limited, max_steps=steps)
+    write_profile(slurm, "short.yaml", time="2", lead_seconds=15.0)
+    began = time.monotonic()
     assert launcher(slurm, "submit", "limited.yaml", "--cluster", "short.yaml", "--run-id", "limited").code == 0
     runs = slurm.folder / "runs"
     try:
-        until_gone(slurm, "limited", within=1000)
+        until_gone(slurm, "limited", within=1100)
         closes = entries(slurm, "limited", Close)
+        print(f"{steps} steps, {len(closes)} attempts in {time.monotonic() - began:.0f} s")
         print(*entries(slurm, "limited", Open), *closes, sep="\n")
         assert len(closes) >= 3
         assert {(each.ended, each.exit_code) for each in closes[:-1]} == {("time-limit", 75)}
