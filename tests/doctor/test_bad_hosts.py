@@ -68,12 +68,17 @@ def test_a_run_of_the_ledgers_name_is_not_read_as_hosts(tmp_path: Path) -> None:
     assert bad_hosts(str(tmp_path)) == {}
 
 
-def test_slurm_excludes_bad_hosts_beside_the_profiles_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slurm_excludes_bad_hosts_beside_the_profiles_own_and_none_of_other_clusters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     profile = Slurm(backend="slurm", time="10", storage=str(tmp_path), folder="/jobs", exclude="n[1-2]")
     ban(str(tmp_path), "n7", "XID 79")
+    ban(str(tmp_path), "a-pods-node", "slow")
+    monkeypatch.setattr("launcher.backends.bad_hosts.node_names", lambda: {"n6", "n7"})
     text = render(without_bad_hosts(submission(profile)))
     assert "--exclude='n[1-2],n7'" in text
-    assert capsys.readouterr().err == "left out  n7: XID 79\n"
+    told = "no node   a-pods-node: it is on the ledger of bad hosts, and not in this cluster\nleft out  n7: XID 79\n"
+    assert capsys.readouterr().err == told
 
 
 def test_pods_keep_off_bad_hosts(tmp_path: Path) -> None:

@@ -107,3 +107,8 @@ def jobs_named(names: Sequence[str]) -> list[Job]:
     )
     jobs = [Job(*line.split("|")) for line in told.splitlines() if line.count("|") == len(FIELDS) - 1]
     return sorted(jobs, key=lambda job: [int(part) for part in job.id.split("_") if part.isdigit()])
+
+
+def node_names() -> set[str]:
+    """Of every node that Slurm has."""
+    return set(call("sinfo", "--all", "--noheader", "--Node", "--format=%N").split())

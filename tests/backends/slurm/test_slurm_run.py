@@ -3,9 +3,12 @@
 import re
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
+import launcher as launcher_package
 from launcher.chaos.same import compare
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
@@ -183,6 +186,24 @@ def test_a_machine_that_never_comes_is_named_in_the_time_that_the_profile_gives(
     assert "1 of 2 machines with 1 cores came within 0.3 minutes (missing: n2; there: n1)" in told, told
     assert exit_code(slurm, "lame") == "1"
     assert not (slurm.folder / "runs" / "lame" / "journal").exists()
+    nothing_left(slurm)
+
+
+def test_a_node_with_other_code_is_named_before_training(slurm):
+    newer = slurm.folder / "newer.zip"
+    with zipfile.ZipFile(newer, "w") as packed:
+        for file in Path(launcher_package.__file__).parent.rglob("*"):
+            if "__pycache__" not in file.parts:
+                packed.write(file, file.relative_to(Path(launcher_package.__file__).parents[1]))
+        packed.writestr("launcher/newer.py", "")
+    write_profile(
+        slurm, "newer.yaml", setup=[f"python3 -m zipfile -e {newer} /tmp/newer", "export PYTHONPATH=/tmp/newer"]
+    )
+    assert submit(slurm, "newer", cluster="newer.yaml").code == 0
+    until_gone(slurm, "newer")
+    told = output_of(slurm, "newer")
+    assert re.search(r"machines differ: n2 has launcher \S+ \(\w+\), the driver \S+ \(\w+\)", told), told
+    assert not (slurm.folder / "runs" / "newer" / "journal").exists()
     nothing_left(slurm)
 
 
