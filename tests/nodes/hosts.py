@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,12 @@ def hosts(names: Sequence[str], shared: Path) -> Iterator[list[Host]]:
         first.run("ip", "link", "set", "bridge", "up").check_returncode()
         for place, host in enumerate(made):
             _connect(first, host, f"port{place}")
-        yield made
+        try:
+            yield made
+        finally:
+            for host in made:  # all at once, as each takes a second or two to go
+                with suppress(ProcessLookupError):
+                    host.unplug()
 
 
 @contextmanager

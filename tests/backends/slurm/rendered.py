@@ -1,5 +1,6 @@
 """The submissions whose batch scripts are pinned."""
 
+from pathlib import Path
 from typing import Any
 
 from launcher.backends.slurm.render import render
@@ -8,6 +9,7 @@ from launcher.cluster.slurm import Slurm
 from launcher.recipe.recipe import Recipe
 from tests.conftest import RECIPE
 
+GOLDEN = Path(__file__).with_name("golden")
 GPU = {"partition": "gpu", "gpus_per_node": 8, "cpus_per_node": 96, "gres_type": "h100", "time": "1-00:00:00"}
 CASES: dict[str, dict[str, Any]] = {
     "one-node": GPU,

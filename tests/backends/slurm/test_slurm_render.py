@@ -4,7 +4,6 @@ import os
 import shlex
 import string
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,9 +12,8 @@ from pydantic import ValidationError
 
 from launcher.backends.slurm.render import lead_s
 from launcher.cluster.slurm import Slurm
-from tests.backends.slurm.rendered import CASES, rendered, submission
+from tests.backends.slurm.rendered import CASES, GOLDEN, rendered, submission
 
-GOLDEN = Path(__file__).with_name("golden")
 SHELL_LINES = 40
 
 

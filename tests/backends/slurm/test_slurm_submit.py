@@ -1,13 +1,15 @@
 """Submitting to a real Slurm: what is accepted, what is refused, and what nodes find before training."""
 
+import json
 import sys
+from collections.abc import Sequence
 
 import pytest
 import yaml
 
 from launcher.cluster.slurm import Slurm
 from tests.backends.slurm.conftest import write_profile
-from tests.backends.slurm.rendered import CASES, rendered
+from tests.backends.slurm.rendered import CASES, GOLDEN
 from tests.e2e.command import Ended, the_one_line
 from tests.nodes.slurm_on import Cluster, until
 
@@ -21,8 +23,33 @@ def launcher(slurm: Cluster, *words: str, more: dict[str, str] | None = None, wi
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+VERBS = """\
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from launcher.cli import main
+ended = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(words)
+    ended.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(ended))
+"""
+
+
+def in_turn(slurm: Cluster, *commands: Sequence[str]) -> list[Ended]:
+    """Several verbs in one process: each takes a moment, and starting takes seconds."""
+    done = slurm.run(sys.executable, "-c", VERBS, json.dumps(commands), within=WITHIN_S)
+    assert done.returncode == 0, done.stderr
+    return [Ended(*each) for each in json.loads(done.stdout)]
+
+
+def submitting(run_id: str, *words: str, cluster: str = "two.yaml") -> list[str]:
+    return ["submit", "small.yaml", "--cluster", cluster, "--run-id", run_id, *words]
+
+
 def submit(slurm: Cluster, run_id: str, *words: str, cluster: str = "two.yaml") -> Ended:
-    return launcher(slurm, "submit", "small.yaml", "--cluster", cluster, "--run-id", run_id, *words)
+    return launcher(slurm, *submitting(run_id, *words, cluster=cluster))
 
 
 def output_of(slurm: Cluster, run_id: str) -> str:
@@ -31,12 +58,7 @@ def output_of(slurm: Cluster, run_id: str) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_slurm_accepts_the_script(slurm, name):
-    text = rendered(name)
-    if "--gres" in text:
-        text = text.replace("#SBATCH --partition=gpu\n", "").replace(
-            "#SBATCH --mem", "#SBATCH --partition=gpu\n#SBATCH --mem"
-        )
-    done = slurm.run("sbatch", "--test-only", stdin=text)
+    done = slurm.run("sbatch", "--test-only", stdin=(GOLDEN / f"{name}.sbatch").read_text())
     assert done.returncode == 0, done.stderr
     assert "to start at" in done.stderr
 
@@ -49,21 +71,24 @@ def test_rendering_prints_the_script_and_writes_nothing(slurm):
     assert "seen" not in slurm.queue()
 
 
-@pytest.mark.parametrize(
-    ("override", "field"),
-    [
-        ("cluster.partition=nowhere", "cluster.partition"),
-        ("cluster.nodes=5", "cluster"),
-        ("cluster.time=5-0", "cluster"),
-        ("cluster.constraint=quantum", "cluster.constraint"),
-        ("cluster.gres_type=z80", "cluster"),
-        ("cluster.options=['--no-such-option']", "cluster.options"),
-    ],
-)
-def test_what_slurm_would_not_run_is_refused_with_the_field(slurm, override, field):
-    more = ["cluster.gpus_per_node=1"] if "gres" in override else []
-    line = the_one_line(submit(slurm, "wrong", override, *more), 2)
-    assert line.startswith(f"{field}: "), line
+REFUSED = {
+    "cluster.partition=nowhere": "cluster.partition",
+    "cluster.nodes=5": "cluster",
+    "cluster.time=5-0": "cluster",
+    "cluster.constraint=quantum": "cluster.constraint",
+    "cluster.gres_type=z80": "cluster",
+    "cluster.options=['--no-such-option']": "cluster.options",
+    "--run-id=my 'run'": "--run-id",
+}
+"""Words, and the field that is named."""
+
+
+def test_what_slurm_would_not_run_is_refused_with_the_field(slurm):
+    gpu = {each: ["cluster.gpus_per_node=1"] if "gres" in each else [] for each in REFUSED}
+    ended = in_turn(slurm, *(submitting("wrong", each, *gpu[each]) for each in REFUSED))
+    for done, field in zip(ended, REFUSED.values(), strict=True):
+        line = the_one_line(done, 2)
+        assert line.startswith(f"{field}: "), line
     assert "wrong" not in slurm.queue()
     left = [path for path in (slurm.folder / "runs" / "wrong").rglob("*") if path.is_file()]
     assert left == [], "nothing is half-written"
@@ -112,33 +137,37 @@ def test_nodes_that_cannot_see_the_storage_are_named_before_training(slurm):
 
 def test_a_sweep_is_one_array_whose_elements_are_runs_of_their_own(slurm):
     blocking = slurm.run("sbatch", "--parsable", "--nodes=2", "--exclusive", "--wrap=sleep 60").stdout.strip()
-    done = submit(slurm, "rates", "--sweep", "training.learning_rate=0.001,0.002,0.004")
+    runs, sweep = slurm.folder / "runs", ("--sweep", "training.learning_rate=0.001,0.002,0.004")
+    done, told, cancelled = in_turn(
+        slurm, submitting("rates", *sweep), ["status", f"{runs}/rates-1"], ["cancel", f"{runs}/rates-1"]
+    )
     assert done.code == 0, done.err
-    runs = slurm.folder / "runs"
     found = [yaml.safe_load((runs / f"rates-{number}" / "recipe.yaml").read_text()) for number in range(3)]
     assert [each["training"]["learning_rate"] for each in found] == [0.001, 0.002, 0.004]
-    told = launcher(slurm, "status", str(runs / "rates-1")).out
-    assert "_1: queued" in told
-    assert launcher(slurm, "cancel", str(runs / "rates-1")).code == 0
+    assert "_1: queued" in told.out
+    assert cancelled.code == 0
     until(lambda: slurm.queue().count("rates") < 3 or "CANCELLED" in slurm.queue(), "the end of one")
-    assert "_2: queued" in launcher(slurm, "status", str(runs / "rates-2")).out
-    assert "rates" in the_one_line(submit(slurm, "rates", "--sweep", "training.learning_rate=0.001,0.002,0.004"), 2)
+    told, again = in_turn(slurm, ["status", f"{runs}/rates-2"], submitting("rates", *sweep))
+    assert "_2: queued" in told.out
+    assert "rates" in the_one_line(again, 2)
     slurm.run("scancel", "--name=rates")
     slurm.run("scancel", blocking)
 
 
 def test_a_job_that_waits_is_seen_and_cancelled_and_its_name_is_free_again(slurm):
     blocking = slurm.run("sbatch", "--parsable", "--nodes=2", "--exclusive", "--wrap=sleep 60").stdout.strip()
-    assert submit(slurm, "patient").code == 0
-    until(lambda: "patient" in slurm.queue(), "the job")
     place = str(slurm.folder / "runs" / "patient")
-    told = launcher(slurm, "status", place).out
-    assert "queued" in told
-    assert "waits for" in told
-    assert "is job" in the_one_line(submit(slurm, "patient"), 2)
-    assert launcher(slurm, "cancel", place).code == 0
+    done, told, again, cancelled = in_turn(
+        slurm, submitting("patient"), ["status", place], submitting("patient"), ["cancel", place]
+    )
+    assert done.code == 0, done.err
+    assert "queued" in told.out
+    assert "waits for" in told.out
+    assert "is job" in the_one_line(again, 2)
+    assert cancelled.code == 0
     until(lambda: " patient PENDING" not in slurm.queue(), "the end")
-    assert submit(slurm, "patient").code == 0
-    assert "out of the queue" in launcher(slurm, "stop", place).out
+    done, stopped = in_turn(slurm, submitting("patient"), ["stop", place])
+    assert done.code == 0, done.err
+    assert "out of the queue" in stopped.out
     until(lambda: " patient PENDING" not in slurm.queue(), "the end")
     slurm.run("scancel", blocking)
