@@ -23,7 +23,10 @@ IN_USE = re.compile(r"address already in use|failed to bind|port .* (is )?(alrea
 DEAF = {signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT}
 """Slurm sends them to every process of a step, at a time limit and at a preemption. Ray's would end at once, and the
 commit with them: they stay blocked for as long as the driver needs."""
-TAIL = 2000
+TAIL = 5000
+"""Characters of what Ray printed."""
+LAST = 3
+"""Lines of it in an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def start_node(job: int, spec: NodeSpec) -> RayNode:
         process.kill()
         process.wait()
         why = _last_words(log)
+        print(log.read_text(errors="replace")[-TAIL:], file=sys.stderr, flush=True)  # it goes with the folder
         if not IN_USE.search(log.read_text(errors="replace")):
             break
     raise LauncherError(f"Ray did not start: {why}")
@@ -122,5 +126,6 @@ def _answers(address: str, port: int) -> bool:
 
 
 def _last_words(log: Path) -> str:
-    words = " ".join(log.read_text(errors="replace").split()) if log.exists() else ""
-    return words[-TAIL:] or "it printed nothing"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    told = [line.strip() for line in lines if line.strip(" ^~")]
+    return " ".join(told[-LAST:]) or "it printed nothing"

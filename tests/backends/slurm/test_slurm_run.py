@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import ray
 
 import launcher as launcher_package
 from launcher.chaos.same import compare
@@ -207,23 +208,23 @@ def test_a_node_with_other_code_is_named_before_training(slurm):
     nothing_left(slurm)
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_node_whose_ray_does_not_start_is_named_and_ends_the_job_at_once(slurm, place):
+@pytest.mark.parametrize(("place", "part"), [(0, "gcs/gcs_server"), (1, "raylet/raylet")])
+def test_a_node_whose_ray_does_not_start_is_named_and_ends_the_job_at_once(slurm, place, part):
     node = slurm.nodes[place]
-    run_id = f"raw-{node.name}"
+    run_id, program = f"raw-{node.name}", str(Path(ray.__file__).parent / "core/src/ray" / part)
     write_profile(slurm, "raw.yaml", wait_minutes=5.0)
-    node.run("mount", "-o", "remount,ro", "/dev/shm").check_returncode()
+    node.run("mount", "--bind", "/dev/null", program).check_returncode()  # there alone it cannot be started
     try:
-        began = time.monotonic()
         assert submit(slurm, run_id, cluster="raw.yaml").code == 0
-        until_gone(slurm, run_id)
+        began = time.monotonic()
+        until_gone(slurm, run_id, within=150)
         print(f"{run_id}: {time.monotonic() - began:.0f} s")
         told = output_of(slurm, run_id)
-        assert f"{node.name}: Ray did not start: " in told, told
+        assert re.search(rf"^launcher: {node.name}: Ray did not start: .*Permission denied: .*{part}", told, re.M), told
         assert exit_code(slurm, run_id) == "1"
         assert not (slurm.folder / "runs" / run_id / "journal").exists()
     finally:
-        node.run("mount", "-o", "remount,rw", "/dev/shm").check_returncode()
+        node.run("umount", program).check_returncode()
     nothing_left(slurm)
 
 
