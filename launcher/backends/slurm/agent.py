@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
         signal.signal(number, _stay)  # a handler, as being ignored would be handed down to the driver
     adopt_orphans()
     node = this_node()
-    job = JobFolder(Path(folder, str(node.job)))
+    job = JobFolder.of(folder, str(node.job), node.start)
     scratch = Path(tempfile.mkdtemp(prefix=f"ll-{node.job}-", dir="/tmp"))
     try:
         return _run(node, job, scratch, element_in(arguments, node.element))

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeGuard
 
 from launcher.backends.slurm.job_folder import CANCEL, STOP, JobFolder
@@ -42,7 +41,8 @@ def run_in_allocation(profile: Slurm, recipe: Recipe | None, verb: str, flags: S
     # Nobody would put an allocation into the queue again
     profile = resolved(profile).model_copy(update={"requeue": False})
     hosts = call("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
-    folder = Path(profile.folder, os.environ["SLURM_JOB_ID"])
+    start = os.environ.get("SLURM_RESTART_COUNT", "0")
+    folder = JobFolder.of(profile.folder, os.environ["SLURM_JOB_ID"], start).path
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=0o700)

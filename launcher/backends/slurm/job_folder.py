@@ -1,8 +1,11 @@
-"""What the agents of a job tell one another: small files in a folder that all of its nodes, and no other user, see."""
+"""What the agents of a job tell one another: small files in a folder that all of its nodes, and no other user, see.
+
+Each start of a job has a folder of its own: on a node that Slurm has lost, an agent of the start before may live on.
+"""
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,21 @@ class JobFolder:
 
     path: Path
 
+    @classmethod
+    def of(cls, folder: str, job: str, start: str) -> "JobFolder":
+        """Of one start of a job.
+
+        Args:
+            folder: The profile's.
+            start: From 0, as Slurm counts them.
+        """
+        return cls(Path(folder, f"{job}-{start}"))
+
+    @classmethod
+    def all_of(cls, folder: str, job: str) -> "Iterator[JobFolder]":
+        """Of every start of a job that has one still."""
+        yield from (cls(path) for path in Path(folder).glob(f"{job}-*"))
+
     @property
     def token(self) -> Path:
         """The secret without which nobody talks to the job's Ray cluster."""
@@ -30,8 +48,9 @@ class JobFolder:
             file.write(secrets.token_hex(32))
 
     def publish(self, name: str, text: str) -> None:
-        """Tell all nodes; once, as what was told stays."""
-        local.create(self.path / name, text.encode())
+        """Tell all nodes; once, as what was told stays. Nothing where the folder has gone, and the job with it."""
+        if self.path.is_dir():
+            local.create(self.path / name, text.encode())
 
     def told(self, name: str) -> str | None:
         """What a node published; None so far."""

@@ -89,7 +89,8 @@ class SlurmBackend:
         if job is None or STATES.get(job.state, "failed") in ENDED:
             raise InvalidInput(f"{run_id}: Slurm has no job of this name that could be cancelled; see launcher status")
         # Before Slurm's SIGTERM, at which the driver would commit first
-        JobFolder(Path(self.profile.folder, job.number)).notice(CANCEL)
+        for start in JobFolder.all_of(self.profile.folder, job.number):
+            start.notice(CANCEL)
         call("scancel", job.id)
         return f"job {job.id} is cancelled"
 

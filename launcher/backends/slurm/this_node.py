@@ -26,6 +26,8 @@ class ThisNode:
     """The job's nodes by Slurm's names, in its order."""
     element: str | None
     """Of a sweep: which of its runs this is."""
+    start: str = "0"
+    """Which start of the job this is, from 0."""
 
     @property
     def name(self) -> str:
@@ -46,7 +48,8 @@ def this_node() -> ThisNode:
         job, number, hosts = (os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_NODEID", HOSTS))
     except KeyError as missing:
         raise InvalidInput(f"{missing.args[0]} is not set: the agent runs in a step of a submitted job") from None
-    return ThisNode(int(job), int(number), tuple(hosts.split(",")), os.environ.get("SLURM_ARRAY_TASK_ID"))
+    element, start = os.environ.get("SLURM_ARRAY_TASK_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    return ThisNode(int(job), int(number), tuple(hosts.split(",")), element, start)
 
 
 def element_in(words: Sequence[str], element: str | None) -> list[str]:

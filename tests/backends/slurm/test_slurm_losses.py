@@ -9,12 +9,10 @@ from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
 from tests.backends.slurm.conftest import write_recipe
+from tests.backends.slurm.test_slurm_run import ENDLESS
 from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher
 from tests.nodes.hosts import Host
 from tests.nodes.slurm_on import Cluster, start_slurmd, until
-
-ENDLESS = {"max_steps": 100_000, "save_steps": 10, "save_total_limit": 3, "lr_scheduler_type": "constant"}
-"""Ended where all has happened, however fast the machine; until then a step does not depend on how many there are."""
 
 
 class Tossed:
@@ -68,6 +66,7 @@ class Tossed:
         (daemon,) = (one for one in deaf.processes() if one.name() == "slurmd")
         daemon.kill()
         until(lambda: f"{self.job} tossed PENDING" in self.slurm.queue(), "the node is missed", WITHIN_S, every=0.5)
+        until(lambda: not deaf.processes(), "the end of what the run had there", WITHIN_S, every=0.5)
         start_slurmd(self.slurm, deaf)
         self.until_committed(6)
 

@@ -114,7 +114,17 @@ def test_words_between_nodes_are_whole_private_and_told_once(tmp_path):
     assert job.notices() == ["time-limit", "preemption"]
     gone = JobFolder(tmp_path / "gone")
     gone.notice("cancel")
+    gone.fail("n1", "Ray ended")
     assert not gone.path.exists()
+
+
+def test_each_start_of_a_job_has_words_of_its_own(tmp_path):
+    first, second, other = (JobFolder.of(str(tmp_path), *each) for each in (("7", "0"), ("7", "1"), ("77", "0")))
+    for each in (first, second, other):
+        each.path.mkdir()
+    first.fail("n2", "Ray ended")
+    assert second.failures() == []
+    assert {each.path for each in JobFolder.all_of(str(tmp_path), "7")} == {first.path, second.path}
 
 
 def test_the_next_start_does_without_the_runs_own_nodes_that_are_bad_by_now(tmp_path):

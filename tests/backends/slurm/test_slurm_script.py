@@ -15,13 +15,14 @@ from tests.nodes.slurm_on import Cluster, until
 AGENT = """\
 #!/bin/bash
 # Hears SIGTERM as a driver does, and the notices as an agent does; commits for a second
-leave() {{ sleep 1; echo g7 >{folder}/jobs/$SLURM_JOB_ID/exclude; exit "$1"; }}
+job={folder}/jobs/$SLURM_JOB_ID-${{SLURM_RESTART_COUNT:-0}}
+leave() {{ sleep 1; echo g7 >$job/exclude; exit "$1"; }}
 trap 'leave 75' TERM
-test -e {folder}/jobs/$SLURM_JOB_ID/notices && touch {folder}/stale-$SLURM_JOB_ID
+test -e $job/notices && touch {folder}/stale-$SLURM_JOB_ID
 touch {folder}/begun-$SLURM_JOB_ID-$SLURM_NODEID-${{SLURM_RESTART_COUNT:-0}}
 while :; do
-    grep -qs -e time-limit -e preemption {folder}/jobs/$SLURM_JOB_ID/notices && leave 75
-    grep -qs cancel {folder}/jobs/$SLURM_JOB_ID/notices && exit 1
+    grep -qs -e time-limit -e preemption $job/notices && leave 75
+    grep -qs cancel $job/notices && exit 1
     sleep 0.1
 done
 """
@@ -86,7 +87,9 @@ def test_after_a_commit_a_job_goes_back_into_the_queue_unless_it_was_cancelled(s
     slurm.run(*words, job).check_returncode()
     until(lambda: reached(slurm, job, expected), f"{expected}, and not {state(slurm, job)}", within=60)
     again = f"begun-{job}-*-1"  # Slurm may start it before one looks
-    until(lambda: not (slurm.folder / "jobs" / job).exists() or list(slurm.folder.glob(again)), "the folder's end")
+    until(
+        lambda: not (slurm.folder / "jobs" / f"{job}-0").exists() or list(slurm.folder.glob(again)), "the folder's end"
+    )
     assert not (slurm.folder / f"stale-{job}").exists(), "the next start met the notices of the one before"
     if not expected.startswith("CANCELLED"):
         until(lambda: excluded(slurm, job) == "g7", "a bad node is left out", within=20)
