@@ -16,10 +16,16 @@ from launcher.backends.slurm.ports import Ports, blocks
 from launcher.errors import LauncherError
 
 TRIES = 5
-"""Blocks of ports that are tried where others were faster."""
+"""Blocks of ports that are tried, each once."""
 UP_S = 90.0
 LOOK_S = 0.1
-IN_USE = re.compile(r"address already in use|failed to bind|port .* (is )?(already )?in use|not available", re.I)
+AGAIN = re.compile(
+    r"address already in use|failed to bind|port .* (is )?(already )?in use|not available"
+    # The head's GCS answers before its own node is known there, and on a busy machine long before
+    r"|No node info found for head node",
+    re.I,
+)
+"""What another try may mend."""
 DEAF = {signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR1, signal.SIGINT}
 """Slurm sends them to every process of a step, at a time limit and at a preemption. Ray's would end at once, and the
 commit with them: they stay blocked for as long as the driver needs."""
@@ -78,7 +84,7 @@ def start_node(job: int, spec: NodeSpec) -> RayNode:
         process.wait()
         why = _last_words(log)
         print(log.read_text(errors="replace")[-TAIL:], file=sys.stderr, flush=True)  # it goes with the folder
-        if not IN_USE.search(log.read_text(errors="replace")):
+        if not AGAIN.search(log.read_text(errors="replace")):
             break
     raise LauncherError(f"Ray did not start: {why}")
 
@@ -109,9 +115,9 @@ def _deaf() -> Iterator[None]:
 def _is_up(process: "subprocess.Popen[bytes]", spec: NodeSpec, ports: Ports) -> bool:
     """Whether the node answers, before it ends and in time."""
     deadline = time.monotonic() + UP_S
-    port = ports.node_manager_port if spec.head else ports.port
+    awaited = [ports.node_manager_port, *([] if spec.head else [ports.port])]
     while process.poll() is None and time.monotonic() < deadline:
-        if _answers(spec.address, port):
+        if all(_answers(spec.address, port) for port in awaited):
             return True
         time.sleep(LOOK_S)
     return False
