@@ -17,7 +17,7 @@ from pathlib import Path
 from launcher.backends.slurm.descendants import adopt_orphans, kill_descendants
 from launcher.backends.slurm.job_folder import CANCEL, DONE, HEAD, STOP, JobFolder
 from launcher.backends.slurm.next_start import nodes_to_exclude
-from launcher.backends.slurm.ray_node import DEAF, NodeSpec, RayNode, start_node
+from launcher.backends.slurm.ray_node import DEAF, KILL_S, NodeSpec, RayNode, start_node
 from launcher.backends.slurm.this_node import ThisNode, element_in, own_address, secrets_of, this_node
 from launcher.cluster.interfaces import interface_of
 from launcher.cluster.load import load_profile
@@ -32,7 +32,6 @@ NOTICES = {
 }
 """How the driver is told what the batch script, `launcher cancel`, or a terminal says."""
 POLL_S = 0.2
-KILL_S = 30.0
 ORPHANED_S = 60.0
 """That a driver has to end once its Ray is gone."""
 

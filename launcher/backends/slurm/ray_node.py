@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,17 +11,19 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from launcher.backends.slurm.descendants import kill_descendants
 from launcher.backends.slurm.ports import Ports, blocks
 from launcher.errors import LauncherError
 
 TRIES = 5
 """Blocks of ports that are tried, each once."""
 UP_S = 90.0
+KILL_S = 30.0
 LOOK_S = 0.1
+STARTED = "Ray runtime started."
+"""What `ray start` prints once the node is known to the cluster: its ports answer earlier, on a busy machine by far."""
 AGAIN = re.compile(
-    r"address already in use|failed to bind|port .* (is )?(already )?in use|not available"
-    # The head's GCS answers before its own node is known there, and on a busy machine long before
-    r"|No node info found for head node",
+    r"address already in use|failed to bind|port .* (is )?(already )?in use|not available|timed out during startup",
     re.I,
 )
 """What another try may mend."""
@@ -67,7 +68,7 @@ class RayNode:
 
 
 def start_node(job: int, spec: NodeSpec) -> RayNode:
-    """Start Ray on this host, on the first block of ports that is free.
+    """Start Ray on this host, on the first block of ports that is free; this process has no other children.
 
     Raises:
         LauncherError: Ray ended, or was not up in time; says what it printed last.
@@ -78,10 +79,9 @@ def start_node(job: int, spec: NodeSpec) -> RayNode:
         log = spec.folder / f"start-{number}.log"
         cluster = spec.head or f"{spec.address}:{ports.port}"
         process = _start(spec, ports, log)
-        if _is_up(process, spec, ports):
+        if _is_up(process, log):
             return RayNode(process, log, cluster)
-        process.kill()
-        process.wait()
+        kill_descendants(KILL_S)  # what it had started, too
         why = _last_words(log)
         print(log.read_text(errors="replace")[-TAIL:], file=sys.stderr, flush=True)  # it goes with the folder
         if not AGAIN.search(log.read_text(errors="replace")):
@@ -112,23 +112,14 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _is_up(process: "subprocess.Popen[bytes]", spec: NodeSpec, ports: Ports) -> bool:
-    """Whether the node answers, before it ends and in time."""
+def _is_up(process: "subprocess.Popen[bytes]", log: Path) -> bool:
+    """Whether the node starts, before it ends and in time."""
     deadline = time.monotonic() + UP_S
-    awaited = [ports.node_manager_port, *([] if spec.head else [ports.port])]
     while process.poll() is None and time.monotonic() < deadline:
-        if all(_answers(spec.address, port) for port in awaited):
+        if STARTED in log.read_text(errors="replace"):
             return True
         time.sleep(LOOK_S)
     return False
-
-
-def _answers(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _last_words(log: Path) -> str:
