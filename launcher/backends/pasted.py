@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from launcher.errors import InvalidInput
 
 PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,~-]+")
 """What no shell takes apart, so it needs no quotes."""
-SECRET_WORDS = {"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "CREDENTIALS"}
+SECRET_WORDS = {"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASS", "PASSPHRASE", "KEY", "APIKEY",
+                "CREDENTIAL", "CREDENTIALS"}  # fmt: skip
 NO_SECRET_ENDS = {"PATH", "FILE", "DIR", "NAME", "CREDENTIALS"}
 """A variable that ends so names a place: `GOOGLE_APPLICATION_CREDENTIALS` is a file."""
+PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+"""In a URL."""
+IN_A_URL = "has a password in it, which everyone on the cluster could read; put it into cluster.secrets"
+VARIABLE = re.compile(r"\$(\{|\w*[A-Za-z_])")
+"""What Ray puts a variable of the machine in for, and there is no way to tell it not to (`update_envs` in 2.60)."""
 
 
 def refuse_unplain(field: str, words: Sequence[str]) -> None:
@@ -31,21 +36,34 @@ def refuse_unplain(field: str, words: Sequence[str]) -> None:
             )
 
 
+def refuse_variables(environment: Mapping[str, str]) -> None:
+    """For what Ray hands to workers as their environment.
+
+    Raises:
+        InvalidInput: a value names a variable.
+    """
+    for name, value in environment.items():
+        if VARIABLE.search(value):
+            raise InvalidInput(
+                f"cluster.environment.{name}: {value!r} names a variable, and Ray would put in what a worker's machine "
+                "has there; write what it shall be"
+            )
+
+
 def refuse_told_secrets(environment: Mapping[str, str], storage: str) -> None:
     """For what is written into manifests, runtime environments and argument lists.
 
     Raises:
         InvalidInput: a variable is called as secrets are, or a URL has a password in it.
     """
-    for name in environment:
+    for name, value in environment.items():
         words = name.upper().split("_")
         if SECRET_WORDS & set(words) and words[-1] not in NO_SECRET_ENDS:
             raise InvalidInput(
                 f"cluster.environment.{name}: is called as secrets are, and everyone on the cluster could read it; "
                 f"put the name {name} into cluster.secrets and the value where the cluster keeps secrets"
             )
-    if urlsplit(storage).password is not None:
-        raise InvalidInput(
-            "cluster.storage: has a password in it, which everyone on the cluster could read; put credentials into "
-            "cluster.secrets"
-        )
+        if PASSWORD.search(value):
+            raise InvalidInput(f"cluster.environment.{name}: {IN_A_URL}")
+    if PASSWORD.search(storage):
+        raise InvalidInput(f"cluster.storage: {IN_A_URL}")

@@ -7,6 +7,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from launcher.cluster.retries import Retries
 from launcher.recipe.section import Section
 
+RAY_VERSION = "2.60.0"
+"""Of the clusters that the launcher is tested in."""
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name that an environment can have."""
 Line = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]

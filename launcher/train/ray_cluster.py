@@ -2,14 +2,16 @@
 
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-from launcher.cluster.common import ManyNodes
+from launcher.cluster.common import RAY_VERSION, ManyNodes
 from launcher.errors import InvalidInput, LauncherError
 from launcher.ledger.hosts import bad_hosts
 from launcher.train.choose_nodes import chosen, failures_by_host
@@ -67,7 +69,7 @@ def connected(profile: ManyNodes) -> Iterator[None]:
     """This process as a driver of the cluster at `RAY_ADDRESS`.
 
     Raises:
-        InvalidInput: no address is given.
+        InvalidInput: no address is given, or the machine has another Ray than the launcher is tested with.
         LauncherError: the cluster does not answer.
     """
     address = os.environ.get("RAY_ADDRESS")
@@ -75,6 +77,11 @@ def connected(profile: ManyNodes) -> Iterator[None]:
         raise InvalidInput(
             f"cluster.backend: {profile.backend} runs inside of its own job, and RAY_ADDRESS names no Ray cluster "
             "here; say launcher submit, or take a profile of this machine"
+        )
+    if (found := version("ray")).split(".")[:2] != RAY_VERSION.split(".")[:2]:
+        raise InvalidInput(
+            f"{socket.gethostname()} has Ray {found}, and the launcher is tested with {RAY_VERSION}: install that, or "
+            "name an image that has it"
         )
     with environment(TRAIN_SETTINGS):
         import ray

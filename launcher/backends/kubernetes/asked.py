@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from launcher.backends.pasted import refuse_told_secrets
+from launcher.backends.pasted import refuse_told_secrets, refuse_variables
 from launcher.backends.submission import Submission, local_paths
 from launcher.cluster.kubernetes import Kubernetes, Volume
 from launcher.errors import InvalidInput
@@ -68,6 +68,7 @@ def check_profile(submission: Submission, profile: Kubernetes) -> None:
     for number, volume in enumerate(profile.volumes):
         _check_volume(f"cluster.volumes.{number}", volume)
     refuse_told_secrets(profile.environment, profile.storage)
+    refuse_variables(profile.environment)
     _check_places(submission, profile)
 
 

@@ -13,9 +13,9 @@ from launcher.backends.kubernetes.pods import head_group, submitter_template, wo
 from launcher.backends.kubernetes.rules import check_manifest
 from launcher.backends.pasted import refuse_unplain
 from launcher.backends.submission import Submission
+from launcher.cluster.common import RAY_VERSION
 from launcher.cluster.kubernetes import Kubernetes
 
-RAY_VERSION = "2.60.0"
 MODES = {"sidecar": "SidecarMode", "http": "HTTPMode", "k8s-job": "K8sJobMode"}
 KEEP_HEAD_DEAD = "ray.io/disable-provisioned-head-restart"
 """A head that died took the driver along: KubeRay shall start a new cluster and not this head (raycluster_controller.go

@@ -1,6 +1,7 @@
 """The client of a Ray cluster's Jobs API, and its failures in words that a person can act on."""
 
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -9,6 +10,8 @@ from launcher.cluster.ray import Ray
 from launcher.errors import InvalidInput, LauncherError
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
+OLDEST_PYTHON = (3, 11)
+"""That the launcher runs on."""
 Answer = TypeVar("Answer")
 
 
@@ -39,8 +42,29 @@ def connect(profile: Ray) -> Any:
         raise InvalidInput("cluster.backend: ray needs packages: pip install 'llama-launcher[ray]'") from error
     with _the_address(address):
         client = ask(address, lambda: JobSubmissionClient(address))
-        _check_version(address, ask(address, lambda: _ray_version(client)))
+        _check_ray(address, ask(address, lambda: _answer(client, "/api/version"))["ray_version"])
     return client
+
+
+def check_python(address: str, client: Any, tell: Callable[[str], None]) -> None:
+    """Look at what Python the cluster runs, before it is asked to run anything.
+
+    Args:
+        tell: Takes a line where it is another than here.
+
+    Raises:
+        InvalidInput: the launcher does not run on it.
+    """
+    theirs = ask(address, lambda: _answer(client, "/api/v0/cluster_metadata"))["data"]["pythonVersion"]
+    if tuple(map(int, theirs.split(".")[:2])) < OLDEST_PYTHON:
+        needed = ".".join(map(str, OLDEST_PYTHON))
+        raise InvalidInput(
+            f"cluster.address: {address} runs Python {theirs}, and the launcher needs {needed} or later; use a cluster "
+            "that has it"
+        )
+    mine = platform.python_version()
+    if theirs != mine:
+        tell(f"cluster.address: {address} runs Python {theirs}, and this machine {mine}")
 
 
 def ask(address: str, call: Callable[[], Answer]) -> Answer:
@@ -70,13 +94,13 @@ def ask(address: str, call: Callable[[], Answer]) -> Answer:
         raise LauncherError(f"{address} refuses: {told}") from error
 
 
-def _ray_version(client: Any) -> str:
-    response = client._do_request("GET", "/api/version")
+def _answer(client: Any, path: str) -> Any:
+    response = client._do_request("GET", path)
     response.raise_for_status()
-    return str(response.json()["ray_version"])
+    return response.json()
 
 
-def _check_version(address: str, theirs: str) -> None:
+def _check_ray(address: str, theirs: str) -> None:
     import ray
 
     if theirs != ray.__version__:

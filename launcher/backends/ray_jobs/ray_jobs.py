@@ -1,9 +1,10 @@
 """A run as a Ray job of a cluster that is there already: submitted, followed and ended, from its id alone."""
 
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 from launcher.backends.backend import JobStatus, State
 from launcher.backends.kept_logs import kept_logs
-from launcher.backends.ray_jobs.connect import ADDRESS, NoSuchJob, Unreachable, ask, connect
+from launcher.backends.ray_jobs.connect import ADDRESS, NoSuchJob, Unreachable, ask, check_python, connect
 from launcher.backends.ray_jobs.follow import job_lines
 from launcher.backends.ray_jobs.package import measured, package
 from launcher.backends.ray_jobs.request import NONCE, RUN, Request, job_id, request, request_yaml
@@ -40,6 +41,7 @@ class RayBackend:
     """One cluster; nothing is asked before a method needs it."""
 
     profile: Ray
+    tell: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
 
     @cached_property
     def client(self) -> Any:
@@ -56,6 +58,7 @@ class RayBackend:
 
     def check(self, submission: Submission) -> None:
         self.render(submission)
+        check_python(self.address, self.client, self.tell)
         _refuse_second(submission.run_id, self._jobs(submission.run_id))
 
     def submit(self, submission: Submission) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from launcher import __version__
-from launcher.backends.pasted import refuse_told_secrets, refuse_unplain
+from launcher.backends.pasted import refuse_told_secrets, refuse_unplain, refuse_variables
 from launcher.backends.submission import Submission, local_paths
 from launcher.cluster.ray import Ray
 from launcher.errors import InvalidInput
@@ -41,6 +41,7 @@ def request(submission: Submission, number: int) -> Request:
     profile = submission.profile
     assert isinstance(profile, Ray)
     refuse_told_secrets(profile.environment, profile.storage)
+    refuse_variables(profile.environment)
     _check_places(submission)
     refuse_unplain("--run-id", [submission.run_id])
     refuse_unplain("cluster.storage", [submission.run_url])
