@@ -16,9 +16,9 @@ Line = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 
 
 class Common(Section):
-    storage: str = "runs"
+    storage: Line = "runs"
     """A path or fsspec URL under which run directories live."""
-    cache_folder: str = "~/.cache/llama-launcher"
+    cache_folder: Line = "~/.cache/llama-launcher"
     """Where a node keeps what it reads from object stores."""
     cache_gib: PositiveFloat = 50.0
     """GiB that training data may take there."""
@@ -52,7 +52,7 @@ class ManyNodes(Common):
     """Cores of a machine."""
     workers_per_node: PositiveInt | None = None
     """Training processes of a machine without GPUs (default: 1)."""
-    accelerator: str | None = None
+    accelerator: Line | None = None
     """What its GPUs are, such as H100 or A100-40, to plan for."""
     memory_gib_per_node: PositiveFloat | None = None
     """Host memory of a machine, to plan for."""

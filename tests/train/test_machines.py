@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import launcher
 from launcher import __version__
 from launcher.checkpoint.entries import Close
 from launcher.checkpoint.journal import Journal
+from launcher.cluster.common import RAY_VERSION
 from launcher.cluster.interfaces import interface_of
 from launcher.cluster.profile import Ray, Slurm
 from launcher.errors import InvalidInput
@@ -154,3 +156,14 @@ def test_outside_of_its_job_a_profile_of_a_cluster_is_refused(monkeypatch):
     with pytest.raises(InvalidInput, match=r"cluster\.backend: ray .* RAY_ADDRESS"), attached(PROFILE, "/r/x", print):
         pass
     assert "RAY_ADDRESS" not in os.environ
+
+
+def test_a_machine_with_another_ray_than_the_tested_one_is_told_and_attaches_to_nothing(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert version("ray") == RAY_VERSION
+    monkeypatch.setattr("launcher.train.ray_cluster.version", lambda name: "2.49.2")
+    words = (
+        rf"has Ray 2\.49\.2, and the launcher is tested with {re.escape(RAY_VERSION)}: install that, or name an image"
+    )
+    with pytest.raises(InvalidInput, match=words), attached(PROFILE, "/r/x", print):
+        pass

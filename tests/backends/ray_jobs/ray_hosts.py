@@ -15,6 +15,7 @@ import yaml
 
 from launcher.checkpoint.entries import Commit, Entry
 from launcher.checkpoint.journal import Journal
+from launcher.recipe.shipped import find
 from launcher.storage.store import Store
 from tests.nodes.hosts import Host, hosts
 from tests.nodes.ray_on import PORT, ray_environment, start_node
@@ -25,6 +26,9 @@ DASHBOARD = 8265
 WITHIN_S = 280.0
 PLANTED = "planted-b5c1d0e7"
 """A secret's value, which may stand nowhere."""
+MORE = {"WANDB_API_KEY": PLANTED, "PYTHONPATH": str(ROOT)}
+"""In the environment of every machine."""
+TEST_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Bench:
         command = (sys.executable, "-m", "launcher", *words)
         return self.head.run(*command, folder=self.folder, environment=self.environment, within=within)
 
+    def start(self, other: Host) -> None:
+        """Have a host join the cluster."""
+        start_node(other, f"{self.head.address}:{PORT}", self.folder, 1, MORE)
+
     @property
     def hosts(self) -> tuple[Host, ...]:
         return (self.head, *self.others)
@@ -48,9 +56,9 @@ class Bench:
         assert ended.returncode == 0, ended.stderr + ended.stdout
         return ended.stdout
 
-    def submit(self, run_id: str, *overrides: str, profile: str = "ray.yaml") -> str:
-        """Submit `small.yaml`; gives the name of the job."""
-        told = self.done("submit", "small.yaml", *overrides, "--cluster", profile, "--run-id", run_id)
+    def submit(self, run_id: str, *overrides: str, recipe: str = "small.yaml", profile: str = "ray.yaml") -> str:
+        """Gives the name of the job."""
+        told = self.done("submit", recipe, *overrides, "--cluster", profile, "--run-id", run_id)
         (job,) = (line.split()[1] for line in told.splitlines() if line.startswith("job "))
         return job
 
@@ -61,7 +69,7 @@ class Bench:
         """Wait for a commit of a later step."""
         deadline = time.monotonic() + WITHIN_S / 2
         while not any(each.step > after for each in self.commits(run_id)):
-            assert time.monotonic() < deadline, self.done("logs", run_id)
+            assert time.monotonic() < deadline, self.launcher("logs", run_id).stdout
             time.sleep(0.2)
 
     def commits(self, run_id: str) -> list[Commit]:
@@ -84,9 +92,33 @@ class Bench:
         )
         return self.head.run(sys.executable, "-c", asking).returncode == 0
 
+    def described(self) -> str:
+        """All that the cluster tells of its jobs, to anyone."""
+        asking = f"from ray.job_submission import JobSubmissionClient as C; print(C('{self.dashboard}').list_jobs())"
+        return self.head.run(sys.executable, "-c", asking, environment=self.environment).stdout
+
+    def write_stories(self, shared: Path, **training: Any) -> None:
+        """`stories.yaml`: a shipped recipe of a real pretrained Llama on real rows, of which it is scored on a few."""
+        rows = (shared / "data/sst2/test.tsv").read_text().splitlines(keepends=True)
+        (self.folder / "test.tsv").write_text("".join(rows[:: len(rows) // TEST_ROWS]))
+        recipe = {
+            "extends": str(find("recipes", "stories260k/sst2-lora")),
+            "model": {"name_or_path": str(shared / "models/stories260k")},
+            "data": {
+                "train": {"url": str(shared / "data/sst2/train.tsv")},
+                "test": {"url": str(self.folder / "test.tsv")},
+            },
+            "training": training,
+        }
+        (self.folder / "stories.yaml").write_text(yaml.safe_dump(recipe))
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://{self.head.address}:{DASHBOARD}"
+
     def write(self, name: str, **fields: Any) -> None:
         """A profile of the cluster."""
-        values = {"backend": "ray", "address": f"http://{self.head.address}:{DASHBOARD}", "nodes": 2}
+        values = {"backend": "ray", "address": self.dashboard, "nodes": 2}
         values |= {
             "storage": str(self.folder / "runs"),
             "cache_folder": str(self.folder / "cache"),
@@ -96,26 +128,38 @@ class Bench:
 
 
 @contextmanager
-def ray_hosts(folder: Path, names: Sequence[str] = ("head", "other"), **fields: Any) -> Iterator[Bench]:
-    """Started, used, and gone with its hosts; `small.yaml` and `ray.yaml` are in the folder."""
+def ray_hosts(
+    folder: Path,
+    names: Sequence[str] = ("head", "other"),
+    *,
+    head_cpus: int = 1,
+    spare: str | None = None,
+    **fields: Any,
+) -> Iterator[Bench]:
+    """Started, used, and gone with its hosts; `small.yaml` and `ray.yaml` are in the folder.
+
+    Args:
+        head_cpus: 0 where no worker of a run shall be on the head, as in a RayJob.
+        spare: A host that is not in the cluster until it is started.
+        fields: Of the profile.
+    """
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    more = {"WANDB_API_KEY": PLANTED, "PYTHONPATH": str(ROOT)}
-    with hosts(names, folder) as (head, *others):
-        environment = ray_environment(folder, more)
-        address = f"{head.address}:{PORT}"
+    with hosts([*names, *([spare] if spare else [])], folder) as (head, *others):
+        environment = ray_environment(folder, MORE)
         started = head.start(
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={head.address}"),
             *("--head", f"--port={PORT}", "--include-dashboard=true", "--dashboard-host=0.0.0.0"),
-            *(f"--dashboard-port={DASHBOARD}", "--num-cpus=1", "--object-store-memory=100000000"),
+            *(f"--dashboard-port={DASHBOARD}", f"--num-cpus={head_cpus}", "--object-store-memory=100000000"),
             log=folder / "ray-head.log",
             environment=environment,
         )
-        for other in others:
-            start_node(other, address, folder, 1, more)
         bench = Bench(folder, head, tuple(others), environment)
+        for other in others:
+            if other.name != spare:
+                bench.start(other)
         bench.write("ray.yaml", secrets=["WANDB_API_KEY"], environment={"MOOD": "good"}, **fields)
 
         def answers() -> bool:
