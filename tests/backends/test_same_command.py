@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from launcher.backends.backend import BACKENDS, backend_of
 from launcher.backends.submission import Submission, write_submission
+from launcher.cli import main
 from launcher.cluster.load import load_profile
 from launcher.cluster.profile import KINDS
 from launcher.recipe.load import load_recipe
@@ -16,6 +18,7 @@ from launcher.storage.layout import RECIPE as RECIPE_FILE
 from launcher.storage.store import Store
 from launcher.train.run_directory import run_store, write_recipe
 from tests.backends.kubernetes.submissions import RECIPE
+from tests.small import SMALL
 
 PROFILES: dict[str, dict[str, Any]] = {
     "local": {},
@@ -46,6 +49,17 @@ def test_the_training_command_is_the_same(kind):
     if kind in BACKENDS:
         text = backend_of(made.profile).render(made)
         assert command in " ".join(text.split())
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_rendering_asks_no_cluster_and_no_storage(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    profile = {"backend": kind, "storage": "s3://bucket/runs", **PROFILES[kind]}
+    (tmp_path / "there.yaml").write_text(yaml.safe_dump(profile))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    words = ("submit", f"{tmp_path}/small.yaml", "--cluster", f"{tmp_path}/there.yaml", "--run-id", "moods-1")
+    assert main([*words, "--render"]) == 0
+    assert COMMAND.format(run="s3://bucket/runs/moods-1") in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("kind", PROFILES)

@@ -45,14 +45,19 @@ def log_lines(api: Api, pod: str, container: str, *, follow: bool) -> Iterator[s
     """What a container printed; goes on after the last line where the connection breaks.
 
     Raises:
-        NotThere: the pod is gone.
+        NotThere: the pod is gone, and nothing of it was told.
         LauncherError: the connection broke too often.
     """
     from urllib3.exceptions import HTTPError
 
     last, told_then, broken = "", 0, 0
     while True:
-        response = _open(api, pod, container, last, follow=follow)
+        try:
+            response = _open(api, pod, container, last, follow=follow)
+        except NotThere:
+            if not last:
+                raise
+            return
         again = told_then
         try:
             for line in _whole_lines(response):

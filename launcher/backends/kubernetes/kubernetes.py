@@ -3,16 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from launcher.backends.backend import JobStatus
 from launcher.backends.kept_logs import kept_logs
 from launcher.backends.kubernetes import jobs
 from launcher.backends.kubernetes.connect import Api, connect
+from launcher.backends.kubernetes.driver_output import driver_lines
 from launcher.backends.kubernetes.failures import NotThere
-from launcher.backends.kubernetes.follow import Pod, has_begun, log_lines, until
 from launcher.backends.kubernetes.gather import OF_CLUSTER, gather, pods_of
 from launcher.backends.kubernetes.manifest import manifest, manifest_yaml
 from launcher.backends.kubernetes.names import ROLE, RUN, run_name
@@ -24,8 +22,6 @@ from launcher.cluster.kubernetes import Kubernetes
 from launcher.cluster.profile import Profile
 from launcher.errors import InvalidInput
 
-SUBMITTER = "ray-job-submitter"
-"""KubeRay's name of the container that prints the driver's output: beside the head, or in a pod of its own."""
 CANCEL_S = 1
 """That processes have to end, and their preStop hooks: nothing is committed any more."""
 
@@ -106,24 +102,10 @@ class KubernetesBackend:
         self.api.core.delete_namespaced_pod(name, self.api.namespace, grace_period_seconds=CANCEL_S)
 
     def _driver_lines(self, run_id: str, job: jobs.Job, *, follow: bool) -> Iterator[str]:
-        pod = self._pod(run_id, job, follow=follow)
-        if pod is None:
-            raise NotThere(f"no pod of {job['metadata']['name']} prints the driver's output")
-        yield from log_lines(self.api, pod["metadata"]["name"], SUBMITTER, follow=follow)
-
-    def _pod(self, run_id: str, job: jobs.Job, *, follow: bool) -> Pod | None:
-        """The pod that prints the driver's output; None where there is none, and none will come."""
         by_role = f"{RUN}={run_name(run_id)},{ROLE}=head"
         by_job = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
         selector = by_job if self.profile.submission == "k8s-job" else by_role
-        since = _created(job)
-        for found in until(self.api, selector, lambda pods: _printing(pods, since)):
-            if found is not None or not follow:
-                return found
-            now = self._newest(run_id)
-            if now is None or jobs.has_ended(now):
-                return None
-        return None
+        yield from driver_lines(self.api, selector, job, lambda: self._newest(run_id), follow=follow)
 
     def _newest(self, run_id: str) -> jobs.Job | None:
         return next(reversed(jobs.jobs_of(self.api, run_id)), None)
@@ -134,13 +116,3 @@ class KubernetesBackend:
     @property
     def _place(self) -> str:
         return f"namespace {self.profile.namespace} of {self.api.host}"
-
-
-def _printing(pods: list[Pod], since: datetime) -> Pod | None:
-    """The newest pod with a log, of those that are not an earlier job's. All times are the API server's own."""
-    begun = [pod for pod in pods if has_begun(pod, SUBMITTER) and _created(pod) >= since]
-    return max(begun, key=_created, default=None)
-
-
-def _created(one: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(one["metadata"]["creationTimestamp"])

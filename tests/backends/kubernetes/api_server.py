@@ -35,6 +35,8 @@ class ApiServer:
     """Of each pod, what each connection gets; every one but the last breaks in the middle of a line."""
     on_watch: list[Callable[[], Any]] = field(default_factory=list)
     """What the next watches do: a number is an error of this code, None breaks the stream, a dict is an event."""
+    before_lists: list[Callable[[], Any]] = field(default_factory=list)
+    """What happens before the next lists of jobs."""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """Verb, path and query of every request."""
     kinds: set[str] = field(default_factory=lambda: {"rayjobs", "rayclusters", "pods", "secrets", "events"})
@@ -140,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _done(self, verb: str, plural: str, name: str | None, query: dict[str, str], body: bytes) -> Answer:
         kept = self.server_state.objects.setdefault(plural, {})
         if verb == "list":
+            if plural == "rayjobs" and self.server_state.before_lists:
+                self.server_state.before_lists.pop(0)()
             return 200, {"items": [one for one in kept.values() if _selected(one, query)], "metadata": {}}
         if verb == "create":
             one = json.loads(body)
