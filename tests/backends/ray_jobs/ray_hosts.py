@@ -1,6 +1,7 @@
 """A real Ray cluster of hosts with its dashboard, and the command line on its head."""
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -67,10 +68,12 @@ class Bench:
 
     def until_committed(self, run_id: str, after: int = 0) -> None:
         """Wait for a commit of a later step."""
-        deadline = time.monotonic() + WITHIN_S / 2
-        while not any(each.step > after for each in self.commits(run_id)):
-            assert time.monotonic() < deadline, self.launcher("logs", run_id).stdout
-            time.sleep(0.2)
+        self.until(lambda: any(each.step > after for each in self.commits(run_id)), "a commit")
+
+    def until_trains(self, after: int | None = None) -> None:
+        """Wait for the first steps of a driver, one that goes on after a step where that is given."""
+        going_on = "" if after is None else f"^going on  after step {after}, .*"
+        self.until(lambda: re.search(rf"{going_on}^step +\d+/", self.printed(), re.MULTILINE | re.DOTALL), "a step")
 
     def commits(self, run_id: str) -> list[Commit]:
         begun = (self.folder / "runs" / run_id / "journal").is_dir()
@@ -82,8 +85,12 @@ class Bench:
     def until(self, happened: Any, what: str, within: float = WITHIN_S) -> None:
         deadline = time.monotonic() + within
         while not happened():
-            assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
+            assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}\n{self.printed()}"
             time.sleep(0.2)
+
+    def printed(self) -> str:
+        """What drivers printed, whatever they are called."""
+        return self.head.run("sh", "-c", "tail -n 50 /tmp/ray/session_latest/logs/job-driver-*").stdout
 
     def answers(self) -> bool:
         """Whether the dashboard is up, whatever it says."""
