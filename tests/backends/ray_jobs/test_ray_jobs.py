@@ -15,12 +15,12 @@ from tests.backends.ray_jobs.ray_hosts import PLANTED, Bench, ray_hosts
 from tests.nodes.hosts import Host
 
 pytestmark = pytest.mark.slow
-LONG = {"max_steps": 400, "save_steps": 20}
+LONG = {"max_steps": 120, "save_steps": 10, "global_batch_size": 16}
 
 
 def test_a_run_is_submitted_followed_to_its_end_and_submitted_only_once(tmp_path, shared):
     with ray_hosts(tmp_path) as bench:
-        bench.write_stories(shared, max_steps=40, save_steps=10)
+        bench.write_stories(shared, max_steps=40, save_steps=10, global_batch_size=16)
         began = time.monotonic()
         assert bench.submit("one", recipe="stories.yaml") == "one-a1"
         again = bench.launcher("submit", "stories.yaml", "--cluster", "ray.yaml", "--run-id", "one")
@@ -63,7 +63,7 @@ def test_a_run_that_was_stopped_or_whose_driver_was_killed_goes_on_when_it_is_su
         bench.done("stop", "two")
         bench.until(lambda: bench.state("two") == "done", "the driver has ended")
         stopped = bench.commits("two")[-1].step
-        assert 0 < stopped < 400
+        assert 0 < stopped < 120
 
         assert bench.submit("two", recipe="stories.yaml") == "two-a2"
         bench.until_committed("two", stopped)
@@ -82,12 +82,12 @@ def test_a_run_that_was_stopped_or_whose_driver_was_killed_goes_on_when_it_is_su
         assert bench.state("two") == "done"
         (line,) = (one for one in followed.splitlines() if one.startswith("going on"))
         assert int(line.split()[4].rstrip(",")) >= killed >= stopped
-        assert "trained to step 400" in followed
+        assert "trained to step 120" in followed
 
 
 def test_a_node_that_is_drained_by_the_manifests_own_hook_is_committed_for_and_the_run_goes_on(tmp_path, shared):
     with ray_hosts(tmp_path, ["head", "first", "second"], head_cpus=0, spare="third") as bench:
-        bench.write_stories(shared, max_steps=20_000, save_steps=20_000, lr_scheduler_type="constant")
+        bench.write_stories(shared, max_steps=20_000, save_steps=20_000, global_batch_size=16)
         bench.submit("three", recipe="stories.yaml")
         bench.until_trains()
         first, _, third = bench.others

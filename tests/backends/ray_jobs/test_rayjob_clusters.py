@@ -23,7 +23,7 @@ INTERRUPTED = 75
 @pytest.mark.slow
 def test_every_new_cluster_of_a_rayjob_finds_the_run_and_goes_on(tmp_path: Path, shared: Path) -> None:
     with ray_hosts(tmp_path, NAMES, head_cpus=0) as bench:
-        bench.write_stories(shared, max_steps=400, save_steps=50, global_batch_size=16)
+        bench.write_stories(shared, max_steps=200, save_steps=20, global_batch_size=16)
         job = rayjob(bench, shared)
         start(bench, job, "try-1")
         bench.until_committed("run")
@@ -45,7 +45,7 @@ def test_every_new_cluster_of_a_rayjob_finds_the_run_and_goes_on(tmp_path: Path,
         began = time.monotonic()
         followed = start(bench, job, "try-3", wait=True)
         print(followed, f"lost after step {lost}, {time.monotonic() - began:.0f} s to the end")
-        assert "trained to step 400" in followed
+        assert "trained to step 200" in followed
     opened = [each for each in bench.entries("run") if isinstance(each, Open)]
     assert [each.attempt for each in opened] == [1, 2, 3]
     assert all(each.backend == "kubernetes" and each.hosts == ("first", "second") for each in opened)
