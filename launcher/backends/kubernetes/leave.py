@@ -1,14 +1,15 @@
 """What a pod does before it ends: it tells Ray that this node goes, and waits until nothing needs it any more.
 
 The driver sees the drain and has the ranks commit. Ray lets a drained node go as soon as it is idle, so the end of its
-raylet is the end of the wait. Runs as a preStop hook, with nobody to read what it prints but the pod's events.
+raylet is the end of the wait; the head's raylet stays for ever, so there the driver's end is. Runs as a preStop hook,
+with nobody to read what it prints but the pod's events.
 """
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Raylet:
     node: str
     address: str
     """Of the cluster's control store."""
+    head: bool
+    """Whether the control store is on this node, and the driver with it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,19 +48,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def find_raylet(processes: Path) -> Raylet | None:
     """The raylet of this container, by its arguments; None where there is none."""
-    for process in processes.glob("[0-9]*"):
+    for process, words in commands(processes):
+        if Path(words[0]).name != "raylet":
+            continue
         try:
-            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
             started = (process / "stat").read_text().rpartition(")")[2].split()[19]
         except (OSError, IndexError):  # it has ended
-            continue
-        if Path(words[0]).name != "raylet":
             continue
         flags = dict(word.lstrip("-").split("=", 1) for word in words if word.startswith("--") and "=" in word)
         node, address = flags.get("node_id"), flags.get("gcs-address")
         if node and address:
-            return Raylet(int(process.name), started, node, address)
+            return Raylet(int(process.name), started, node, address, "--head" in words)
     return None
+
+
+def driver_runs(processes: Path) -> bool:
+    """Whether a run's driver is among the processes, by the words that every submission ends in."""
+    return any({"run", "--run-id"} <= set(words) for _, words in commands(processes))
+
+
+def commands(processes: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each process with its words."""
+    for process in processes.glob("[0-9]*"):
+        try:
+            yield process, (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has ended
+            continue
 
 
 def drain(raylet: Raylet, seconds: int) -> bool:
@@ -82,6 +98,8 @@ def wait_for_end(raylet: Raylet, deadline: float) -> bool:
     while time.monotonic() < deadline:
         now = find_raylet(Path("/proc"))
         if now is None or (now.pid, now.started) != (raylet.pid, raylet.started):
+            return True
+        if raylet.head and not driver_runs(Path("/proc")):
             return True
         time.sleep(POLL_S)
     return False
