@@ -38,7 +38,9 @@ def packed(rows: list[Example], capacity: int) -> list[PackedBatch]:
     packs = [[rows[row] for row in np.flatnonzero(chosen == pack)] for pack in range(int(chosen.max()) + 1)]
     fill = sum(len(row.input_ids) for row in rows) / (len(packs) * capacity)
     print(f"{len(rows)} documents in {len(packs)} packs of {capacity}, {fill:.3f} full")
-    return [collate_packs(gathered(packs[at : at + PACKS_A_BATCH]), 0) for at in range(0, len(packs), PACKS_A_BATCH)]
+    return [
+        collate_packs(gathered(packs[at : at + PACKS_A_BATCH], pad_id=0)) for at in range(0, len(packs), PACKS_A_BATCH)
+    ]
 
 
 def padded(rows: list[Example], batches: int) -> list[Batch]:

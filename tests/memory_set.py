@@ -58,8 +58,8 @@ class MemorySet:
         """The feed of a rank; batches over 10 steps are grouped where lengths are."""
         plan = self.plan(training, world)
         stream = self.stream(training, stretch=10 * plan.global_batch)
-        supply = Supply(stream, self.blocks, label_per_document=self.label_per_document)
-        return Feed(Mixture([stream], [1.0], training.order_seed), [supply], plan, Share(rank, world, pad_id))
+        supply = Supply(stream, self.blocks, pad_id, label_per_document=self.label_per_document)
+        return Feed(Mixture([stream], [1.0], training.order_seed), [supply], plan, Share(rank, world))
 
     def order(self, training: Training, steps: int, batch: int) -> list[list[int]]:
         """Numbers of the examples in each step, counted from 0; one example is one pack."""
@@ -74,5 +74,5 @@ class MemorySet:
     def _examples(self, part: Part) -> list[int]:
         window, first_of = part.window, np.cumsum(self.index.rows) - self.index.rows
         number_of = np.concatenate([first_of[block] + np.arange(self.index.rows[block]) for block in window.blocks])
-        numbers, _ = window.pieces_of(part.packs)
-        return [int(number) for number in number_of[window.pieces.document[numbers]]]
+        documents = window.pieces.document[window.order[window.starts[part.packs]]]
+        return [int(number) for number in number_of[documents]]

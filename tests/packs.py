@@ -15,27 +15,30 @@ PACKS = ((1, 2, 11, 7, 1, 16), (23,), (1,), (2, 1, 1), (5, 30))
 """Tokens of the documents in each pack: of one and two tokens, alone in a pack, and too few to fill a row."""
 
 
-def gathered(packs: Sequence[Sequence[Example]]) -> Gathered:
+def gathered(packs: Sequence[Sequence[Example]], pad_id: int) -> Gathered:
     """Packs as the stream gives them."""
-    documents = [document for pack in packs for document in pack]
-    lengths = [len(document.input_ids) for document in documents]
-    bounds, sizes = (np.cumsum([0, *each], dtype=np.int32) for each in (lengths, map(len, packs)))
+    lengths = [[len(document.input_ids) for document in pack] for pack in packs]
+    filled = [sum(each) for each in lengths]
+    width = max(filled)
+    pieces = [piece for each, tokens in zip(lengths, filled, strict=True) for piece in [*each, width - tokens] if piece]
+    ids = [[token for document in pack for token in document.input_ids] for pack in packs]
+    labels = [[label for document in pack for label in [IGNORED, *document.labels[1:]]] for pack in packs]
     return Gathered(
-        input_ids=np.array([token for each in documents for token in each.input_ids], np.int32),
-        labels=np.array([label for each in documents for label in [IGNORED, *each.labels[1:]]], np.int32),
-        positions=np.array([place for length in lengths for place in range(length)], np.int32),
-        bounds=bounds,
-        packs=bounds[sizes],
+        input_ids=np.array([[*row, *[pad_id] * (width - len(row))] for row in ids], np.int32),
+        labels=np.array([[*row, *[IGNORED] * (width - len(row))] for row in labels], np.int32),
+        bounds=np.cumsum([0, *pieces], dtype=np.int32),
+        filled=np.array(filled, np.int32),
     )
 
 
 def collate(examples: Sequence[Example], pad_id: int) -> Batch:
     """A padded micro-batch of these rows."""
-    rows = gathered([[example] for example in examples])
-    if len(examples[0].labels) == 1:
-        classes = np.array([example.labels[0] for example in examples], np.int32)
-        rows = replace(rows, labels=classes, label_per_document=True)
-    return collate_rows(rows, pad_id)
+    classes = len(examples[0].labels) == 1
+    texts = [replace(each, labels=each.input_ids) for each in examples] if classes else examples
+    rows = gathered([[text] for text in texts], pad_id)
+    if classes:
+        rows = replace(rows, labels=np.array([example.labels[0] for example in examples], np.int32))
+    return collate_rows(rows)
 
 
 def documents(packs: Sequence[Sequence[int]] = PACKS, vocabulary: int = 97) -> list[list[Example]]:

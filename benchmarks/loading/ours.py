@@ -7,7 +7,7 @@ from launcher.data.prepared.cache import BlockCache
 from launcher.data.prepared.opened import PreparedSet
 from launcher.data.prepared.reader import BlockReader
 from launcher.data.stream.cursor import Cursor
-from launcher.data.stream.gather import Gathered
+from launcher.data.stream.gather import Gathered, gather
 from launcher.data.stream.packing import Packing, window_blocks
 from launcher.data.stream.stream import Stream
 from launcher.data.stream.supply import Supply
@@ -24,15 +24,15 @@ def stream_of(opened: PreparedSet, capacity: int) -> Stream:
 def gathered(
     opened: PreparedSet, capacity: int, cursor: Cursor | None = None, cache: BlockCache | None = None
 ) -> Generator[tuple[Gathered, Cursor], None, None]:
-    """One rank's micro-batches from a cursor to the end of the first epoch, without padding; with each, where the
-    step after its own begins.
+    """One rank's micro-batches from a cursor to the end of the first epoch; with each, where the step after its
+    own begins.
     """
     stream = stream_of(opened, capacity)
     cursor = stream.start if cursor is None else cursor
     micro = MICRO_TOKENS // capacity
     with (
         BlockReader(opened.store, opened.manifest, opened.index, cache=cache) as reader,
-        Supply(stream, reader) as supply,
+        Supply(stream, reader, pad_id=0) as supply,
     ):
         while (step := stream.take(cursor, STEP_TOKENS // capacity, 1)).parts:
             loaded = [supply.load(cursor, part.window) for part in step.parts]
@@ -41,7 +41,7 @@ def gathered(
             for part, each in zip(step.parts, loaded, strict=True):
                 assert each.tokens is not None
                 for first in range(0, len(part.packs), micro):
-                    yield each.tokens.gather(part.packs[first : first + micro]), step.cursor
+                    yield gather([(each.tokens, part.packs[first : first + micro])]), step.cursor
             supply.forget(part.window for part in step.parts)
             cursor = step.cursor
 
@@ -51,4 +51,4 @@ def batches(
 ) -> Generator[tuple[PackedBatch, Cursor], None, None]:
     """The same as tensors, as a model takes them."""
     for packs, after in gathered(opened, capacity, cursor, cache):
-        yield collate_packs(packs, 0), after
+        yield collate_packs(packs), after

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from launcher.data.encode.example import IGNORED
-from launcher.data.stream.gather import Gathered, padded
+from launcher.data.stream.gather import Gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,15 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
 
 
-def collate_rows(gathered: Gathered, pad_id: int) -> Batch:
-    """A micro-batch of packs that hold a document each, padded to the longest."""
-    labels = gathered.labels if gathered.label_per_document else padded(gathered.labels, gathered.packs, IGNORED)
+def collate_rows(gathered: Gathered) -> Batch:
+    """A micro-batch of packs that hold a document each."""
+    filled, labels = gathered.filled, gathered.labels
+    mask = np.arange(gathered.input_ids.shape[1]) < filled[:, None]
     return Batch(
-        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id)),
-        attention_mask=torch.from_numpy(padded(np.ones_like(gathered.input_ids), gathered.packs, 0)),
+        input_ids=torch.from_numpy(gathered.input_ids),
+        attention_mask=torch.from_numpy(mask.astype(np.int32)),
         labels=torch.from_numpy(labels),
-        tokens=len(gathered.input_ids),
+        tokens=int(filled.sum()),
         label_tokens=int(np.count_nonzero(labels != IGNORED)),
     )
 

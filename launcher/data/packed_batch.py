@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from launcher.data.encode.example import IGNORED
-from launcher.data.stream.gather import Gathered, padded
+from launcher.data.stream.gather import Gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +51,25 @@ class PackedBatch:
         }
 
 
-def collate_packs(gathered: Gathered, pad_id: int, multiple_of: int = 1) -> PackedBatch:
-    """A micro-batch of packs with a label a token, padded to the longest pack, rounded up to a multiple.
-
-    A multiple of a pack's capacity gives every micro-batch the same shape. Packs without a token are all padding.
-    """
-    filled = np.diff(gathered.packs)
-    width = -(-max(int(filled.max()), 1) // multiple_of) * multiple_of
-    begins = gathered.bounds[:-1][np.diff(gathered.bounds) > 0]
-    assert (gathered.labels[begins] == IGNORED).all()
-    positions = padded(gathered.positions, gathered.packs, 0, width)
-    for row, tokens in zip(positions, filled.tolist(), strict=True):
-        row[tokens:] = np.arange(width - tokens, dtype=np.int32)
-    labels = padded(gathered.labels, gathered.packs, IGNORED, width)
-    cu_seqlens = np.append(np.flatnonzero(positions == 0), positions.size)
+def collate_packs(gathered: Gathered) -> PackedBatch:
+    """A micro-batch of packs with a label a token."""
+    ids, labels, bounds = gathered.input_ids, gathered.labels, gathered.bounds
+    assert (labels.reshape(-1)[bounds[:-1]] == IGNORED).all()
+    lengths = np.diff(bounds)
+    positions = np.arange(ids.size, dtype=np.int32)
+    positions -= np.repeat(bounds[:-1], lengths)
     return PackedBatch(
-        input_ids=torch.from_numpy(padded(gathered.input_ids, gathered.packs, pad_id, width)),
-        position_ids=torch.from_numpy(positions),
+        input_ids=torch.from_numpy(ids),
+        position_ids=torch.from_numpy(positions.reshape(ids.shape)),
         labels=torch.from_numpy(labels),
-        cu_seqlens=torch.from_numpy(cu_seqlens).int(),
-        longest=int(np.diff(cu_seqlens).max()),
-        tokens=len(gathered.input_ids),
-        label_tokens=int(np.count_nonzero(gathered.labels != IGNORED)),
+        cu_seqlens=torch.from_numpy(bounds),
+        longest=int(lengths.max()),
+        tokens=int(gathered.filled.sum()),
+        label_tokens=int(np.count_nonzero(labels != IGNORED)),
     )
 
 
 def weightless_pack(pad_id: int) -> PackedBatch:
     """A micro-batch that adds nothing to the loss, for a rank whose share is used up while others still compute."""
-    none, one_empty = np.zeros(0, np.int32), np.zeros(2, np.int32)
-    return collate_packs(Gathered(none, none, none, one_empty, one_empty), pad_id)
+    ids, labels, bounds, filled = (np.array(each, np.int32) for each in ([[pad_id]], [[IGNORED]], [0, 1], [0]))
+    return collate_packs(Gathered(ids, labels, bounds, filled))

@@ -9,7 +9,7 @@ from launcher.data.packed_batch import PackedBatch, collate_packs, weightless_pa
 from launcher.data.prepared.reader import CorruptBlock
 from launcher.data.stream.balance import MicroBatch, micro_batches
 from launcher.data.stream.cursor import MixtureCursor, Stretch
-from launcher.data.stream.gather import Gathered, WindowTokens, join
+from launcher.data.stream.gather import WindowTokens, gather
 from launcher.data.stream.mixture import Mixture, MixtureStep
 from launcher.data.stream.stream import EpochEnd
 from launcher.data.stream.supply import Supply
@@ -50,7 +50,6 @@ class Share:
 
     rank: int
     world: int
-    pad_id: int
 
 
 class Feed:
@@ -175,12 +174,11 @@ class Feed:
             supply.forget(window for window, of in used.items() if of == source)
 
     def _collate(self, micro: MicroBatch) -> Batch | PackedBatch:
-        packed, pad_id = self._packed, self._share.pad_id
         if not micro.parts:
-            per_document = self._supplies[0].label_per_document
-            return weightless_pack(pad_id) if packed else weightless_row(pad_id, label_per_document=per_document)
-        gathered: Gathered = join([self._loaded[part.window].gather(part.packs) for part in micro.parts])
-        return collate_packs(gathered, pad_id) if packed else collate_rows(gathered, pad_id)
+            pad_id, classes = self._supplies[0].pad_id, self._supplies[0].label_per_document
+            return weightless_pack(pad_id) if self._packed else weightless_row(pad_id, label_per_document=classes)
+        gathered = gather([(self._loaded[part.window], part.packs) for part in micro.parts])
+        return collate_packs(gathered) if self._packed else collate_rows(gathered)
 
     def _position(self, cursor: MixtureCursor, step: int) -> float:
         """Steps before a step; where epochs are asked for, by documents, as packs hold more or fewer of them."""

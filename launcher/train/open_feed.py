@@ -37,11 +37,11 @@ def open_feed(rank: Rank, pad_id: int) -> Iterator[Feed]:
             opened = _opened(each, job.cache)
             reader = stack.enter_context(_reader(opened, job.cache, _teller(rank)))
             stream = Stream(opened.index, each.packing, each.manifest)
-            supplies.append(stack.enter_context(Supply(stream, reader, label_per_document=classes)))
+            supplies.append(stack.enter_context(Supply(stream, reader, pad_id, label_per_document=classes)))
         weights = [each.weight for each in job.training_sets]
         mixture = Mixture([supply.stream for supply in supplies], weights, recipe.training.order_seed)
         quarantine = _agreement(rank) if recipe.data.corrupt_blocks == "quarantine" else None
-        share = Share(rank.number, rank.world, pad_id)
+        share = Share(rank.number, rank.world)
         yield Feed(mixture, supplies, job.batches, share, quarantine=quarantine)
 
 

@@ -24,21 +24,20 @@ SOME_PACKS = st.lists(st.lists(DOCUMENT, min_size=1, max_size=4), min_size=1, ma
 
 def test_documents_stand_side_by_side_with_their_borders_and_padding_is_a_document_without_labels() -> None:
     first, second, third = (Example(ids, ids, truncated=False) for ids in ([1, 5, 6], [1, 7], [2]))
-    batch = collate_packs(gathered([[first, second], [third]]), PAD, multiple_of=2)
-    assert batch.input_ids.tolist() == [[1, 5, 6, 1, 7, PAD], [2, PAD, PAD, PAD, PAD, PAD]]
-    assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1, 0], [0, 0, 1, 2, 3, 4]]
-    masked = [IGNORED] * 5
-    assert batch.labels.tolist() == [[IGNORED, 5, 6, IGNORED, 7, IGNORED], [IGNORED, *masked]]
-    assert batch.cu_seqlens.tolist() == [0, 3, 5, 6, 7, 12]
-    assert (batch.longest, batch.tokens, batch.label_tokens) == (5, 6, 3)
+    batch = collate_packs(gathered([[first, second], [third]], PAD))
+    assert batch.input_ids.tolist() == [[1, 5, 6, 1, 7], [2, PAD, PAD, PAD, PAD]]
+    assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1], [0, 0, 1, 2, 3]]
+    assert batch.labels.tolist() == [[IGNORED, 5, 6, IGNORED, 7], [IGNORED] * 5]
+    assert batch.cu_seqlens.tolist() == [0, 3, 5, 6, 10]
+    assert (batch.longest, batch.tokens, batch.label_tokens) == (4, 6, 3)
 
 
-@given(SOME_PACKS, st.integers(1, 9))
-def test_borders_give_the_documents_back(packs: Packs, multiple: int) -> None:
-    batch = collate_packs(gathered(packs), PAD, multiple)
-    rows, width = batch.input_ids.shape
+@given(SOME_PACKS)
+def test_borders_give_the_documents_back(packs: Packs) -> None:
+    batch = collate_packs(gathered(packs, PAD))
     filled = [sum(len(each.input_ids) for each in pack) for pack in packs]
-    assert (rows, width % multiple, width - max(filled) < multiple) == (len(packs), 0, True)
+    width = max(filled)
+    assert batch.input_ids.shape == (len(packs), width)
     borders = batch.cu_seqlens.tolist()
     stretches = [slice(*each) for each in pairwise(borders)]
     expected = []
@@ -52,35 +51,30 @@ def test_borders_give_the_documents_back(packs: Packs, multiple: int) -> None:
 
 @given(SOME_PACKS)
 def test_the_loss_counts_the_labels_that_each_document_has_alone(packs: Packs) -> None:
-    batch = collate_packs(gathered(packs), PAD)
+    batch = collate_packs(gathered(packs, PAD))
     documents = [document for pack in packs for document in pack]
     counted = sum(label != IGNORED for document in documents for label in document.labels[1:])
     assert batch.label_tokens == counted == int((batch.labels[:, 1:] != IGNORED).sum())
     assert batch.tokens == sum(len(document.input_ids) for document in documents)
 
 
-def test_a_multiple_of_the_capacity_gives_every_micro_batch_one_shape() -> None:
-    shapes = {collate_packs(gathered([pack]), PAD, multiple_of=64).labels.shape for pack in documents()}
-    assert shapes == {(1, 64)}
-
-
 def test_a_pack_that_lost_all_its_documents_is_padding() -> None:
     kept, lost = documents([[3]])[0], []
-    batch = collate_packs(gathered([kept, lost]), PAD)
+    batch = collate_packs(gathered([kept, lost], PAD))
     assert batch.input_ids[1].tolist() == [PAD] * 3
     assert batch.labels[1].tolist() == [IGNORED] * 3
     assert batch.cu_seqlens.tolist() == [0, 3, 6]
 
 
 def test_a_label_that_no_token_precedes_is_a_mistake_of_the_packer() -> None:
-    packs = gathered(documents([[3, 2]]))
-    packs.labels[3] = 5
+    packs = gathered(documents([[3, 2]]), PAD)
+    packs.labels[0, 3] = 5
     with pytest.raises(AssertionError):
-        collate_packs(packs, PAD)
+        collate_packs(packs)
 
 
 def test_a_batch_goes_to_a_device_as_a_whole() -> None:
-    batch = collate_packs(gathered(documents()), PAD)
+    batch = collate_packs(gathered(documents(), PAD))
     moved = batch.to(torch.device("meta"))
     assert isinstance(moved, PackedBatch)
     tensors = [each for each in (*moved.inputs.values(), moved.labels) if isinstance(each, torch.Tensor)]
@@ -89,7 +83,7 @@ def test_a_batch_goes_to_a_device_as_a_whole() -> None:
 
 
 def test_everything_takes_32_bits_to_the_device() -> None:
-    batch = collate_packs(gathered(documents()), PAD)
+    batch = collate_packs(gathered(documents(), PAD))
     assert {each.dtype for each in (batch.input_ids, batch.position_ids, batch.labels)} == {torch.int32}
     assert batch.cu_seqlens.dtype == torch.int32
 

@@ -76,7 +76,7 @@ def _cut(example: Example, length: int) -> Example:
 
 def together(model: nn.Module, packs: Packs, **changes: Any) -> torch.Tensor:
     """Logits of all documents in one batch, one after another: (tokens, vocabulary). Padding is left out."""
-    batch = collate_packs(gathered(packs), pad_id=0)
+    batch = collate_packs(gathered(packs, pad_id=0))
     logits = model(**{**batch.inputs, **changes}).logits
     filled = [sum(len(each.input_ids) for each in pack) for pack in packs]
     return torch.cat([row[:tokens] for row, tokens in zip(logits, filled, strict=True)])
@@ -115,7 +115,7 @@ def test_a_pack_says_what_its_documents_say_alone(model: TrainableModel, texts: 
 def test_without_blocks_documents_read_one_another(stories: Path, texts: Packs, change: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(stories)
     pack = [max(texts, key=len)]
-    ones = torch.ones_like(collate_packs(gathered(pack), pad_id=0).input_ids)
+    ones = torch.ones_like(collate_packs(gathered(pack, pad_id=0)).input_ids)
     changes = {"attention_mask": ones} if change == "a mask of padding" else {"use_cache": True}
     assert furthest(together(model, pack, **changes), torch.cat(alone(model, pack))) > LEAK
 
@@ -131,7 +131,7 @@ def test_the_gradient_of_a_pack_is_the_sum_of_its_documents(
     model: TrainableModel, texts: Packs, dtype: torch.dtype
 ) -> None:
     model.to(dtype)
-    batch = collate_packs(gathered(texts), pad_id=0)
+    batch = collate_packs(gathered(texts, pad_id=0))
     found, expected = summed_loss(model, batch), summed_alone(model, texts)
     torch.testing.assert_close(found, expected, rtol=TOLERANCE[dtype], atol=0)
     one, other = gradients(model, found), gradients(model, expected)
@@ -245,7 +245,7 @@ def test_the_kernel_is_asked_for_what_the_mask_does(kind: str) -> None:
 
 @pytest.mark.usefixtures("kernel")
 def test_gradients_through_the_kernel_are_those_through_the_mask(model: TrainableModel, texts: Packs) -> None:
-    batch = collate_packs(gathered(texts), pad_id=0)
+    batch = collate_packs(gathered(texts, pad_id=0))
     model.double()
     expected = gradients(model, summed_loss(model, batch))
     model.set_attn_implementation(VARLEN)
@@ -305,7 +305,7 @@ def test_on_a_gpu_the_kernel_says_what_documents_say_alone(
 ) -> None:
     made = base(stories, recipe_of, method={"kind": "lora" if adapters else "full"})
     model = made.cuda()
-    batch = collate_packs(gathered(texts), pad_id=0).to(torch.device("cuda"))
+    batch = collate_packs(gathered(texts, pad_id=0)).to(torch.device("cuda"))
     exact = gradients(model, summed_loss(model, batch))
     assert not has_varlen(model.config, model.device, torch.float32)
     assert use_varlen(model, model.device, torch.bfloat16)

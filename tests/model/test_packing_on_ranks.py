@@ -31,7 +31,7 @@ def gradients_on(rank: int, world: int) -> dict[str, Gradients]:
     """Two micro-batches a rank: rank 0 has three packs, rank 1 two and then none."""
     packs = documents()
     shares = [[packs[:2], packs[2:3]], [packs[3:], []]][rank]
-    batches = [collate_packs(gathered(share), pad_id=0) if share else weightless_pack(pad_id=0) for share in shares]
+    batches = [collate_packs(gathered(share, pad_id=0)) if share else weightless_pack(pad_id=0) for share in shares]
     found = {}
     for strategy in STRATEGIES:
         model = tiny_llama().train()

@@ -2,16 +2,20 @@
 
 import gc
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import streaming
 from serve import FOLDER, Answer, documents, measure, resume, serve
-from streaming import MDSWriter, StreamingDataset
-from streaming.base.util import clean_stale_shared_memory
+
+sys.modules["streaming.vision"] = ModuleType("streaming.vision")  # asks for torchvision, a build for CUDA
+import streaming  # noqa: E402
+from streaming import MDSWriter, StreamingDataset  # noqa: E402
+from streaming.base.util import clean_stale_shared_memory  # noqa: E402
 
 LOCAL = FOLDER / "mds"
 AHEAD = 8192

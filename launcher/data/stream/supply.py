@@ -40,9 +40,10 @@ class Loaded:
 class Supply:
     """Tokens of one data set's windows. Threads work ahead; closing it waits for nothing."""
 
-    def __init__(self, stream: Stream, blocks: Blocks, *, label_per_document: bool = False) -> None:
+    def __init__(self, stream: Stream, blocks: Blocks, pad_id: int, *, label_per_document: bool = False) -> None:
         self.stream = stream
         self._blocks = blocks
+        self.pad_id = pad_id
         self.label_per_document = label_per_document
         self._coming: dict[Key, Future[Loaded]] = {}
         self._spare: deque[WindowTokens] = deque(maxlen=1)  # whose memory the next window takes over
@@ -105,4 +106,5 @@ class Supply:
             spare = self._spare.pop()
         except IndexError:
             spare = None
-        return Loaded(WindowTokens(window, blocks, label_per_document=self.label_per_document, reuse=spare), ())
+        classes = self.label_per_document
+        return Loaded(WindowTokens(window, blocks, self.pad_id, label_per_document=classes, reuse=spare), ())

@@ -12,7 +12,7 @@ from launcher.data.stream.mixing import Words
 from launcher.data.stream.pack import best_fit_decreasing, stable_order
 from launcher.data.stream.packing import Index, Mode, Packing
 from launcher.data.stream.permutation import round_keys, shuffled
-from launcher.data.stream.pieces import Integers, Pieces, cut, ranges
+from launcher.data.stream.pieces import Integers, Pieces, cut
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,8 @@ class Window:
 
     epoch: int
     number: int
+    capacity: int
+    """Tokens that a pack may hold."""
     blocks: Integers
     """Blocks in the order in which their documents are numbered."""
     excluded: npt.NDArray[np.bool_]
@@ -35,10 +37,10 @@ class Window:
     pieces: Pieces
     order: Integers
     starts: Integers
-    alive: npt.NDArray[np.bool_]
-    """Pieces that are there to be trained on."""
     costs: Integers
     """Attention of each pack, as the sum of its pieces' squared tokens; 0 where none is alive."""
+    filled: npt.NDArray[np.int32]
+    """Tokens of each pack that are there to be trained on."""
     counts: Words
     """Of each pack, what it adds to the tallies of what is consumed and of what is left out: (2, 5, packs)."""
 
@@ -48,11 +50,6 @@ class Window:
     def living(self, pack: int) -> Integers:
         """Packs from `pack` on that have something to train on."""
         return pack + np.flatnonzero(self.costs[pack:])
-
-    def pieces_of(self, packs: Integers) -> tuple[Integers, Integers]:
-        """The pieces of some packs, in their order, and how many each has; those not alive are among them."""
-        counts = self.starts[packs + 1] - self.starts[packs]
-        return self.order[ranges(self.starts[packs], counts)], counts
 
     def tally(self, packs: Integers) -> tuple[Tally, Tally]:
         """What is consumed and what is left out of some packs."""
@@ -75,10 +72,26 @@ def build_window(index: Index, packing: Packing, cursor: Cursor, blocks: Integer
     mixed = shuffled(len(pieces), round_keys(packing.seed, epoch, f"pieces of {number}"))
     keys = round_keys(packing.seed, epoch, f"packs of {number}")
     order, starts = _ORDERS[packing.mode](mixed, pieces.tokens[mixed], packing, keys)
-    costs = np.add.reduceat((pieces.tokens * pieces.tokens * alive)[order], starts[:-1])
+    there = (pieces.tokens * alive)[order]
+    costs = np.add.reduceat(there * there, starts[:-1])
+    filled = np.add.reduceat(there, starts[:-1]).astype(np.int32)
     words = counted(blocks[block_of], row_of, pieces.first)[:, order]
     counts = per_pack(words, starts[:-1], alive[order])
-    return Window(epoch, number, blocks, unread, rows, tokens, pieces, order, starts, alive, costs, counts)
+    return Window(
+        epoch,
+        number,
+        packing.capacity,
+        blocks,
+        unread,
+        rows,
+        tokens,
+        pieces,
+        order,
+        starts,
+        costs,
+        filled,
+        counts,
+    )
 
 
 def _packed(mixed: Integers, tokens: Integers, packing: Packing, keys: Words) -> tuple[Integers, Integers]:

@@ -62,10 +62,11 @@ def pack_ids(part: Part) -> list[list[Id]]:
     window = part.window
     block_of = np.repeat(window.blocks, window.rows)
     row_of = np.concatenate([np.arange(rows) for rows in window.rows])
+    read = np.repeat(~window.excluded, window.rows)
     packs = []
     for pack in part.packs:
-        numbers, _ = window.pieces_of(np.array([pack]))
-        numbers = numbers[window.alive[numbers]]
+        numbers = window.order[slice(*window.starts[pack : pack + 2])]
+        numbers = numbers[(window.pieces.tokens > 0)[numbers] & read[window.pieces.document[numbers]]]
         documents = window.pieces.document[numbers]
         found = zip(block_of[documents], row_of[documents], window.pieces.first[numbers], strict=True)
         packs.append([(int(block), int(row), int(first)) for block, row, first in found])

@@ -94,7 +94,7 @@ def test_no_pack_holds_more_than_its_capacity_and_split_documents_lose_no_token(
     kept = 0
     for part in step.parts:
         for pack in part.packs:
-            numbers, _ = part.window.pieces_of(np.array([pack]))
+            numbers = part.window.order[slice(*part.window.starts[pack : pack + 2])]
             tokens = int(part.window.pieces.tokens[numbers].sum())
             assert 0 < tokens <= order.capacity
             assert order.mode == "packed" or len(numbers) == 1
