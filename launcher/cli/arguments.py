@@ -45,7 +45,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=RUN_HELP)
 
 
-def add_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
+def add_json(parser: argparse._ActionsContainer, what: str = "print JSON") -> None:
     parser.add_argument("--json", action="store_true", help=what)
 
 

@@ -6,11 +6,20 @@ import sys
 from collections.abc import Sequence
 
 from launcher import __version__
-from launcher.cli import chaos_verb, cluster_verbs, doctor_verb, recipe_verbs, result_verbs, run_verbs, stop_verb
+from launcher.cli import (
+    ask_verbs,
+    chaos_verb,
+    cluster_verbs,
+    doctor_verb,
+    recipe_verbs,
+    result_verbs,
+    run_verbs,
+    stop_verb,
+)
 from launcher.cli.arguments import Verb, Verbs
 from launcher.errors import LauncherError
 
-GROUPS = (recipe_verbs, run_verbs, cluster_verbs, stop_verb, result_verbs, chaos_verb, doctor_verb)
+GROUPS = (recipe_verbs, run_verbs, cluster_verbs, stop_verb, ask_verbs, result_verbs, chaos_verb, doctor_verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,15 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Flags and KEY=VALUE in any order, which argparse alone does not take below a verb."""
+    """Flags and other words in any order, which argparse alone does not take below a verb."""
     parser = make_parser()
     chosen, rest = parser.parse_known_args(arguments)
-    strays = [word for word in rest if word.startswith("-") or "=" not in word or "overrides" not in chosen]
+    strays = [word for word in rest if word.startswith("-") or not ("texts" in chosen or _overrides(word, chosen))]
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
     if rest:
-        chosen.overrides += rest
+        words = chosen.texts if "texts" in chosen else chosen.overrides
+        words += rest
     return chosen
+
+
+def _overrides(word: str, chosen: argparse.Namespace) -> bool:
+    return "=" in word and "overrides" in chosen
 
 
 def make_parser() -> argparse.ArgumentParser:

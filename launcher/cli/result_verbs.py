@@ -1,7 +1,6 @@
 """Verbs that use what a run left."""
 
 import argparse
-import dataclasses
 import json
 
 from launcher.cli.arguments import RUN_HELP, Verbs, add_json, add_run, tell
@@ -22,23 +21,6 @@ def add_verbs(verbs: Verbs) -> None:
     )
     exporting.add_argument("--merge", action="store_true", help="make one model of base and adapter, in fp32")
     exporting.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
-
-    predicting = verbs.add("predict", predict, "ask a run's model about texts")
-    add_run(predicting)
-    predicting.add_argument("texts", metavar="TEXT", nargs="+")
-    predicting.add_argument("--generate", type=int, metavar="N", help="write up to N tokens freely instead")
-    add_json(predicting)
-
-    evaluating = verbs.add("evaluate", evaluate, "score a run's base and tuned model, or a model, on test rows")
-    evaluating.add_argument("run", metavar="RUN|MODEL", help=f"{RUN_HELP}; with --recipe a folder, URL or hub id")
-    evaluating.add_argument(
-        "overrides", metavar="KEY=VALUE", nargs="*", default=[], help="other rows, such as data.test.url=more.csv"
-    )
-    evaluating.add_argument("--recipe", metavar="RECIPE", help="score a model or adapter on this recipe's test rows")
-    evaluating.add_argument("--limit", type=int, metavar="N", help="take the first N test rows only")
-    evaluating.add_argument("--generate", type=int, metavar="N", help="let it write too, up to N tokens a row")
-    evaluating.add_argument("--to", metavar="FILE", help="keep what was written, a JSON object a line")
-    add_json(evaluating)
 
     comparing = verbs.add("compare", compare, "show runs side by side: scores with intervals, speed, memory, size")
     comparing.add_argument("runs", metavar="RUN", nargs="+", help=RUN_HELP)
@@ -75,54 +57,6 @@ def export(chosen: argparse.Namespace) -> int:
     print(f"checked   every tensor, and logits: {done.difference:.1e} of the largest apart")
     if done.rounding:
         print(f"rounding  logits are {done.rounding:.1e} of the largest apart from those of the base in few bits")
-    return 0
-
-
-def predict(chosen: argparse.Namespace) -> int:
-    from launcher.cluster.machine import this_machine
-    from launcher.model.quiet import quiet_libraries
-
-    quiet_libraries("cuda" if this_machine().gpus else "cpu")
-    from launcher.evaluate.predict import classify_texts, generate_texts
-    from launcher.evaluate.trained import load_trained
-
-    with load_trained(chosen.run, tell) as trained:
-        if chosen.generate is None:
-            answers = classify_texts(trained, chosen.texts)
-        else:
-            answers = generate_texts(trained, chosen.texts, chosen.generate)
-    if chosen.json:
-        print(json.dumps([dataclasses.asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
-        return 0
-    for each in answers:
-        print(each.text)
-        for name, said in (("base", each.base), ("tuned", each.tuned)):
-            shares = "  ".join(f"{label} {share:.3f}" for label, share in said.probabilities.items())
-            print(f"  {name:<6} {said.answer}" + (f"  ({shares})" if shares else ""))
-    return 0
-
-
-def evaluate(chosen: argparse.Namespace) -> int:
-    from launcher.cluster.machine import this_machine
-    from launcher.model.quiet import quiet_libraries
-    from launcher.recipe.load import load_recipe
-
-    recipe = None if chosen.recipe is None else load_recipe(chosen.recipe, chosen.overrides)
-    quiet_libraries("cuda" if this_machine().gpus else "cpu")
-    from launcher.evaluate.rescore import How, evaluate_model, evaluate_run
-    from launcher.evaluate.rescore_output import keep_generations, show
-
-    how = How(chosen.limit, chosen.generate)
-    if recipe is None:
-        found = evaluate_run(chosen.run, chosen.overrides, how, tell)
-    else:
-        found = evaluate_model(chosen.run, recipe, how)
-    if chosen.to is not None:
-        keep_generations(found, chosen.to)
-    if chosen.json:
-        print(json.dumps(found.to_dict(), indent=1))
-    else:
-        show(found)
     return 0
 
 

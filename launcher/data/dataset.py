@@ -115,22 +115,41 @@ def named_rows(source: Source, recipe: Recipe, path: str, names: Names) -> Itera
     Raises:
         InvalidInput: the source cannot be read, or a row does not hold what the recipe says.
     """
-    task, numbers = recipe.task, recipe.data.numbers_as_text
-    inputs, labels = input_fields(task), label_names(task)
-    columns = {name: names.fields.get(name, name) for name in dict.fromkeys([*inputs, *written_fields(task)])}
+    task, labels = recipe.task, label_names(recipe.task)
     label_column = names.fields.get("label", "label")
-    for number, row in enumerate(iter_rows(source), 1):
-        place = f"{path}: row {number}"
-        fields = {name: _text(row, column, place, names, numbers=numbers) for name, column in columns.items()}
-        if not any(fields[name].strip() for name in inputs):
-            blank = ", ".join(repr(columns[name]) for name in inputs)
-            raise InvalidInput(f"{place}: nothing to read in {blank}; remove the row, or fill it in")
+    for place, row, fields in _named(source, recipe, path, names, written_fields(task)):
         if isinstance(task, Chat):
             read_messages(fields[MESSAGES], place)  # a broken conversation is told by its row
         label = None
         if labels is not None:
             label = _label(_text(row, label_column, place, names, numbers=True), names, labels, place)
         yield Row(fields, label)
+
+
+def unanswered_rows(source: Source, recipe: Recipe, path: str) -> Iterator[Row]:
+    """Rows with what the model reads alone, of which nobody need know the answer; of a chat, the user's message.
+
+    Raises:
+        InvalidInput: the source cannot be read, or a row does not hold what the task reads.
+    """
+    names = Names(recipe.data.fields, recipe.data.labels)
+    for _, _, fields in _named(source, recipe, path, names, []):
+        yield Row(fields, None)
+
+
+def _named(
+    source: Source, recipe: Recipe, path: str, names: Names, written: Sequence[str]
+) -> Iterator[tuple[str, Columns, dict[str, str]]]:
+    """Each row's place, its columns, and the fields that the task reads and those written."""
+    inputs, numbers = input_fields(recipe.task), recipe.data.numbers_as_text
+    columns = {name: names.fields.get(name, name) for name in dict.fromkeys([*inputs, *written])}
+    for number, row in enumerate(iter_rows(source), 1):
+        place = f"{path}: row {number}"
+        fields = {name: _text(row, column, place, names, numbers=numbers) for name, column in columns.items()}
+        if not any(fields[name].strip() for name in inputs):
+            blank = ", ".join(repr(columns[name]) for name in inputs)
+            raise InvalidInput(f"{place}: nothing to read in {blank}; remove the row, or fill it in")
+        yield place, row, fields
 
 
 def _text(row: Columns, column: str, place: str, names: Names, *, numbers: bool) -> str:

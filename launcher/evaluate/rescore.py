@@ -17,7 +17,7 @@ from launcher.errors import InvalidInput
 from launcher.evaluate.contenders import Field, of_model, of_run
 from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
 from launcher.evaluate.outcome import CompletionMetrics, best_label, completion_metrics, probabilities
-from launcher.evaluate.predict import write
+from launcher.evaluate.predict import generate
 from launcher.evaluate.run_weights import Tell
 from launcher.evaluate.score import Scores, score
 from launcher.evaluate.written import Generation, GenerationMetrics, generation_metrics
@@ -39,9 +39,11 @@ class How:
     """Take the first so many test rows only."""
     generate: int | None = None
     """Let the models write up to so many tokens too."""
+    together: int = 1
+    """Prompts that they write after at once."""
 
     def __post_init__(self) -> None:
-        for flag, number in (("--limit", self.limit), ("--generate", self.generate)):
+        for flag, number in (("--limit", self.limit), ("--generate", self.generate), ("--together", self.together)):
             if number is not None and number < 1:
                 raise InvalidInput(f"{flag}: {number} is none at all; give 1 or more")
 
@@ -89,8 +91,8 @@ def evaluate_run(run: str, overrides: Sequence[str], how: How, tell: Tell) -> Ev
         own.write_bytes(find_run(run).read(RECIPE))
         recipe = load_recipe(str(own), overrides)
     rows = rows_to_test(recipe)[: how.limit]
-    with of_run(run, recipe, tell) as field:
-        return _evaluate(field, rows, how.generate)
+    with of_run(run, tell, recipe=recipe) as field:
+        return _evaluate(field, rows, how)
 
 
 def evaluate_model(place: str, recipe: Recipe, how: How) -> Evaluated:
@@ -101,7 +103,7 @@ def evaluate_model(place: str, recipe: Recipe, how: How) -> Evaluated:
     """
     rows = rows_to_test(recipe)[: how.limit]
     with of_model(place, recipe) as field:
-        return _evaluate(field, rows, how.generate)
+        return _evaluate(field, rows, how)
 
 
 def rows_to_test(recipe: Recipe) -> Sequence[Row]:
@@ -113,11 +115,11 @@ def rows_to_test(recipe: Recipe) -> Sequence[Row]:
     return deduplicate(rows) if data.deduplicate else rows
 
 
-def _evaluate(field: Field, rows: Sequence[Row], generate: int | None) -> Evaluated:
+def _evaluate(field: Field, rows: Sequence[Row], how: How) -> Evaluated:
     if not rows:
         raise InvalidInput("data.test: there is no row to evaluate on; see the source and data.split")
     task, labels = field.recipe.task, label_names(field.recipe.task)
-    generations = [] if generate is None else _generations(field, rows, generate)
+    generations = [] if how.generate is None else _generations(field, rows, how.generate, how.together)
     references = [each.reference for each in generations]
     written = {
         each.name: generation_metrics(references, [row.written[each.name] for row in generations])
@@ -147,16 +149,13 @@ def _labelled(true: Sequence[str], scores: Scores, labels: list[str]) -> Classif
     return classification_metrics(true, predicted, labels, [probabilities(row) for row in scores])
 
 
-def _generations(field: Field, rows: Sequence[Row], most: int) -> list[Generation]:
+def _generations(field: Field, rows: Sequence[Row], most: int, together: int) -> list[Generation]:
     task = field.recipe.task
     if not isinstance(task, Instruction):
         raise InvalidInput(f"--generate: task {task.kind} has no completion to compare with; leave it out")
     prompts = [task.prompt.format(**row.fields) for row in rows]
-    written: dict[str, list[str]] = {}
-    for each in field.contenders:
-        with each.mode():
-            written[each.name] = write(each.model, field.tokenizer, task, prompts, most)
+    answers = generate(field, rows, most, together)
     return [
-        Generation(prompt, completion_text(row, task).strip(), {name: texts[place] for name, texts in written.items()})
-        for place, (prompt, row) in enumerate(zip(prompts, rows, strict=True))
+        Generation(prompt, completion_text(row, task).strip(), {n: each.answer.strip() for n, each in said.items()})
+        for prompt, row, said in zip(prompts, rows, [each.by_model for each in answers], strict=True)
     ]

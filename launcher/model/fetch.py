@@ -18,25 +18,28 @@ CACHE = Path("~/.cache/llama-launcher/models")
 
 
 CONFIG = ["config.json"]
+ADAPTER = "adapter_config.json"
 WHOLE = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
 """Files of a hub repository by pattern."""
 WITHOUT_WEIGHTS = [pattern for pattern in WHOLE if pattern != "*.safetensors"]
 
 
-def fetch_model(model: Pretrained, patterns: list[str] = WHOLE) -> Path:
+def fetch_model(model: Pretrained, patterns: list[str] = WHOLE, *, adapters: bool = False) -> Path:
     """The folder that holds config, weights and tokenizer; processes of one node wait for one download.
 
-    From a hub, only files that fit the `patterns` are fetched.
+    Args:
+        patterns: From a hub, only files that fit them are fetched.
+        adapters: Take an adapter too, whose folder has a configuration of its own and no other.
 
     Raises:
         InvalidInput: the model is absent, gated or cannot be reached.
     """
     name = model.name_or_path
     if "://" in name:
-        return _fetch_url(name)
+        return _fetch_url(name, adapters=adapters)
     if is_local(name):
         folder = Path(name).expanduser().absolute()
-        if not (folder / "config.json").is_file():
+        if not _holds_model(folder, adapters=adapters):
             raise InvalidInput(f"model.name_or_path: {folder} holds no config.json; give a Hugging Face model folder")
         return folder
     return _fetch_hub(name, model.revision, patterns)
@@ -47,7 +50,11 @@ def is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).is_dir()
 
 
-def _fetch_url(url: str) -> Path:
+def _holds_model(folder: Path, *, adapters: bool) -> bool:
+    return (folder / "config.json").is_file() or (adapters and (folder / ADAPTER).is_file())
+
+
+def _fetch_url(url: str, *, adapters: bool) -> Path:
     import fsspec
     from filelock import FileLock
 
@@ -57,7 +64,7 @@ def _fetch_url(url: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not folder.is_dir():
-                _download(filesystem, path, folder)
+                _download(filesystem, path, folder, adapters=adapters)
     except Exception as error:  # every store's client has errors of its own
         reason = shorten(str(error) or repr(error), 300)
         raise InvalidInput(f"model.name_or_path: {url} cannot be fetched: {reason}; give a model folder") from error
@@ -71,12 +78,12 @@ def _fingerprint(url: str, files: Mapping[str, Mapping[str, object]]) -> str:
     return hashlib.sha256(repr((url, told)).encode()).hexdigest()[:32]
 
 
-def _download(filesystem: "AbstractFileSystem", path: str, folder: Path) -> None:
+def _download(filesystem: "AbstractFileSystem", path: str, folder: Path, *, adapters: bool) -> None:
     """Copy a model's files to `folder`, which stands there whole or not at all."""
     partial = folder.with_suffix(f".{os.getpid()}.partial")
     try:
         filesystem.get(path.rstrip("/") + "/", str(partial) + "/", recursive=True)
-        if not (partial / "config.json").is_file():
+        if not _holds_model(partial, adapters=adapters):
             raise FileNotFoundError("it holds no config.json")
         partial.rename(folder)
     finally:

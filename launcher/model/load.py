@@ -22,18 +22,28 @@ if TYPE_CHECKING:
 
 
 def load_model(
-    recipe: Recipe, folder: Path, tokenizer: "PreTrainedTokenizerBase", device: torch.device
+    recipe: Recipe,
+    folder: Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    device: torch.device,
+    *,
+    as_stored: bool = False,
 ) -> PreTrainedModel:
     """The base on `device`, in evaluation mode; new weights (a head, added tokens) are drawn by `training.seed`.
 
     Weights to be trained are fp32. Frozen ones take the type of `training.precision`, or few bits.
+
+    Args:
+        as_stored: Take the weights in the type that they are stored in: the model is no base any more.
 
     Raises:
         InvalidInput: the folder's weights are missing or damaged.
     """
     compute = PRECISIONS[recipe.training.precision]
     options: dict[str, object] = {"dtype": torch.float32 if isinstance(recipe.method, Full) else compute}
-    if isinstance(recipe.method, QLora):
+    if as_stored:
+        options["dtype"] = "auto"
+    elif isinstance(recipe.method, QLora):
         options["quantization_config"] = quantization_config(recipe.method.quantization, compute)
         options["device_map"] = {"": device}
     torch.manual_seed(recipe.training.seed)
@@ -50,7 +60,7 @@ def load_model(
         model.resize_token_embeddings(rows_needed(tokenizer))
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
-    if isinstance(recipe.method, QLora):
+    if isinstance(recipe.method, QLora) and not as_stored:
         keep_trainable(model)
         return model  # quantised weights are placed as they load
     nn.Module.to(model, device)

@@ -1,6 +1,6 @@
 """What is exported loads without the launcher, and computes what the run's model does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,6 @@ CASES: dict[str, dict[str, Any]] = {
     "qlora in bf16": {"method": QLORA, "training": {"precision": "bf16"}},
     "qlora in 8 bits": {"method": {**QLORA, "quantization": {"type": "int8"}}},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of small models are done before a second thread has started."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,26 @@ def test_other_rows_and_a_stored_model_are_evaluated_too(bench: Bench) -> None:
     assert json.loads(alone.out)["labelled"]["model"]["confusion"] == own["tuned"]["confusion"]
 
 
+def test_texts_are_asked_of_a_run_a_commit_and_a_model_in_any_form(bench: Bench) -> None:
+    (bench.folder / "texts.txt").write_text("the sales at Orvik rose\nthe costs fell\n")
+    own, *others = (
+        json.loads(bench.launcher("predict", *words, "--json").out)
+        for words in (
+            ("one", "--file", "texts.txt"),
+            ("one", "--commit", "30", "the sales at Orvik rose", "the costs fell"),
+            ("runs/one/model", "--recipe", "small.yaml", "--file", "texts.txt"),
+        )
+    )
+    assert [each["text"] for each in own] == ["the sales at Orvik rose", "the costs fell"]
+    for answers, model in zip(others, ("tuned", "model"), strict=True):
+        assert [each[model] for each in answers] == [each["tuned"] for each in own]
+    ended = bench.launcher("predict", "one", "--csv", "the costs fell")
+    assert ended.out.splitlines()[0].startswith("text,base_prediction,tuned_prediction,base_p_negative")
+    assert "leave out --commit or --recipe" in the_one_line(
+        bench.launcher("predict", "x", "--recipe", "small.yaml", "--commit", "3", "text"), 2
+    )
+
+
 def test_a_report_is_one_file_with_pictures_beside_it(bench: Bench) -> None:
     ended = bench.launcher("report", "one", "--png", "pictures")
     assert ended.code == 0, ended.err
