@@ -1,15 +1,14 @@
 """Every recipe that comes with the launcher, wherever under recipes/ it stands."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from launcher.cluster.profile import Local
-from launcher.plan.preview import preview
+from launcher.plan.verb import Asked, plan_recipe
 from launcher.recipe.load import load_recipe
-from launcher.recipe.model import Scratch
 from launcher.recipe.possible import recipe_refusal
-from launcher.recipe.recipe import Recipe
 from launcher.recipe.shipped import shipped_folder, shipped_recipes
 
 SHIPPED = [each.reference for each in shipped_recipes()]
@@ -43,24 +42,31 @@ def test_its_header_says_what_why_on_what_and_what_to_expect(reference: str) -> 
     assert tuple(told) == HEADER
 
 
-def reachable(recipe: Recipe) -> bool:
-    """Whether its model is made on the spot, or lies beside the repository."""
-    return isinstance(recipe.model, Scratch) or recipe.model.name_or_path.startswith("../shared/")
+ROOM = {  # GPUs and accelerator that its header speaks of, where it does not speak of CPU cores
+    "bert-base/imdb": (1, "L4"), "bert-base/imdb-lora": (1, "L4"),
+    "llama2-7b/financial-phrasebank-lora": (1, "A10G"), "llama2-7b/financial-phrasebank-qlora": (1, "A10G"),
+    "llama2-7b/imdb-lora": (1, "A100-40"), "llama2-7b/medical-terms-qlora": (1, "A10G"),
+    "llama2-7b/sst2-classification-lora": (1, "A10G"), "llama2-7b/sst2-lora": (1, "A10G"),
+    "llama3.1-8b/alpaca-full-zero3": (8, "A100-40"), "llama3.1-8b/chat-lora": (1, "A100-40"),
+    "llama3.1-8b/text-pretrain-zero3": (8, "H100"), "llama3.2-1b/financial-phrasebank-qlora": (1, "A10G"),
+    "llama3.2-1b/sst2-qlora": (1, "A10G"), "llama3.3-70b/alpaca-full-zero3-offload": (16, "H100"),
+    "llama3.3-70b/chat-qlora": (4, "A100-40"),
+}  # fmt: skip
 
 
-def planned() -> list[str]:
-    return [reference for reference in SHIPPED if reachable(load_recipe(reference))]
-
-
-@pytest.mark.parametrize("reference", planned())
-def test_it_can_be_planned_where_model_and_rows_are_at_hand(
+@pytest.mark.parametrize("reference", SHIPPED)
+def test_it_can_be_planned_and_fits_the_machines_that_its_header_names(
     reference: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the recipes' own paths stand beside the repository, as ../shared
     (tmp_path / "shared").symlink_to(shared)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    plan = preview(load_recipe(reference), Local(backend="local", workers=1)).plan
-    assert plan.batches.documents
-    assert plan.rows.test is not None
-    assert plan.rows.test >= 100
+    recipe = load_recipe(reference)
+    gpus, accelerator = ROOM.get(reference, (1, None))
+    asked = Asked(gpus, accelerator, rows=1000) if accelerator else Asked()
+    told, code = plan_recipe(recipe, Local(backend="local", workers=1), asked, as_json=True)
+    assert code == 0, told
+    plan = json.loads(told)
+    if not accelerator:
+        assert plan["rows"]["test"] >= 100
