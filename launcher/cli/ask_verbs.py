@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from launcher.cli.arguments import RUN_HELP, Verbs, add_json, tell
+from launcher.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ def add_verbs(verbs: Verbs) -> None:
     evaluating.add_argument("--limit", type=int, metavar="N", help="take the first N test rows only")
     _add_writing(evaluating, "let it write too, up to N tokens a row")
     evaluating.add_argument("--to", metavar="FILE", help="keep what was written, a JSON object a line")
+    evaluating.add_argument("--keep", action="store_true", help="keep it in the run directory, for report and compare")
     add_json(evaluating)
 
 
@@ -52,7 +54,6 @@ def _add_writing(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def predict(chosen: argparse.Namespace) -> int:
-    from launcher.errors import InvalidInput
     from launcher.recipe.load import load_recipe
 
     if chosen.recipe is not None and chosen.commit is not None:
@@ -92,6 +93,7 @@ def _print(answers: "Sequence[Answers]", chosen: argparse.Namespace) -> None:
 def evaluate(chosen: argparse.Namespace) -> int:
     from launcher.recipe.load import load_recipe
 
+    _refuse_keeping(chosen)
     recipe = None if chosen.recipe is None else load_recipe(chosen.recipe, chosen.overrides)
     _quieten()
     from launcher.evaluate.rescore import How, evaluate_model, evaluate_run
@@ -102,13 +104,23 @@ def evaluate(chosen: argparse.Namespace) -> int:
         found = evaluate_run(chosen.run, chosen.overrides, how, tell)
     else:
         found = evaluate_model(chosen.run, recipe, how)
-    if chosen.to is not None:
-        keep_generations(found, chosen.to)
+    keep_generations(found, chosen.run if chosen.keep else None, chosen.to)
     if chosen.json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         show(found)
     return 0
+
+
+def _refuse_keeping(chosen: argparse.Namespace) -> None:
+    """Raises InvalidInput where nothing is written that could be kept, or it is not the run's."""
+    for flag, given in (("--to", chosen.to is not None), ("--keep", chosen.keep)):
+        if given and chosen.generate is None:
+            raise InvalidInput(f"{flag}: nothing is written that could be kept; give --generate N too")
+    if chosen.keep and (chosen.recipe is not None or chosen.overrides):
+        raise InvalidInput(
+            "--keep: a run keeps what it wrote after its own test rows; leave out --recipe and KEY=VALUE"
+        )
 
 
 def _quieten() -> None:

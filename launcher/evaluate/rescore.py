@@ -20,7 +20,7 @@ from launcher.evaluate.outcome import CompletionMetrics, best_label, completion_
 from launcher.evaluate.predict import generate
 from launcher.evaluate.run_weights import Tell
 from launcher.evaluate.score import Scores, score
-from launcher.evaluate.written import Generation, GenerationMetrics, generation_metrics
+from launcher.evaluate.written import Generation, GenerationMetrics, written_metrics
 from launcher.model.precision import autocast
 from launcher.recipe.load import load_recipe
 from launcher.recipe.recipe import Recipe
@@ -120,12 +120,7 @@ def _evaluate(field: Field, rows: Sequence[Row], how: How) -> Evaluated:
         raise InvalidInput("data.test: there is no row to evaluate on; see the source and data.split")
     task, labels = field.recipe.task, label_names(field.recipe.task)
     generations = [] if how.generate is None else _generations(field, rows, how.generate, how.together)
-    references = [each.reference for each in generations]
-    written = {
-        each.name: generation_metrics(references, [row.written[each.name] for row in generations])
-        for each in field.contenders
-        if generations
-    }
+    written = written_metrics(generations)
     encoded = encode_test_rows(rows, task, field.tokenizer, field.recipe.training.max_length)
     scores = dict(_scores(field, encoded))
     if labels is None:

@@ -8,6 +8,8 @@ from launcher.errors import InvalidInput
 from launcher.evaluate.rescore import Evaluated
 from launcher.evaluate.table import results_table
 from launcher.evaluate.written import generations_jsonl
+from launcher.storage.layout import GENERATIONS
+from launcher.storage.runs import find_run
 
 
 def show(found: Evaluated) -> None:
@@ -24,15 +26,22 @@ def show(found: Evaluated) -> None:
         print(f"{name:<9} {rouge}, {equal}")
 
 
-def keep_generations(found: Evaluated, file: str) -> None:
+def keep_generations(found: Evaluated, run: str | None, file: str | None) -> None:
     """Write every prompt with what was wanted and what was written.
 
+    Args:
+        run: A run's directory, to keep it there for its report.
+        file: A file on this machine.
+
     Raises:
-        InvalidInput: nothing was written, or the file cannot be.
+        InvalidInput: the file cannot be written.
     """
-    if not found.generations:
-        raise InvalidInput("--to: nothing was written that could be kept; give --generate N too")
+    content = generations_jsonl(found.generations)
+    if run is not None:
+        find_run(run).write(GENERATIONS, content)
+    if file is None:
+        return
     try:
-        Path(file).write_bytes(generations_jsonl(found.generations))
+        Path(file).write_bytes(content)
     except OSError as error:
         raise InvalidInput(f"--to: {file} cannot be written: {error.strerror}; give another place") from error

@@ -45,6 +45,18 @@ def generation_metrics(references: Sequence[str], written: Sequence[str]) -> Gen
     )
 
 
+def written_metrics(rows: Sequence[Generation]) -> dict[str, GenerationMetrics]:
+    """Metrics of each model by its name; empty of no rows."""
+    references = [row.reference for row in rows]
+    names = list(rows[0].written) if rows else []
+    return {name: generation_metrics(references, [row.written[name] for row in rows]) for name in names}
+
+
 def generations_jsonl(rows: Sequence[Generation]) -> bytes:
     """One JSON object a line, in UTF-8."""
     return "".join(f"{json.dumps(asdict(row), ensure_ascii=False)}\n" for row in rows).encode()
+
+
+def read_generations(content: bytes) -> list[Generation]:
+    """What `generations_jsonl` wrote."""
+    return [Generation(**json.loads(line)) for line in content.decode().splitlines()]

@@ -40,6 +40,9 @@ COSTS: dict[str, Callable[[Summary], str]] = {
     "wall time": lambda run: span(run.wall_s),
     "goodput": lambda run: f"{run.goodput:.0%}",
     "test loss": lambda run: _or_dash(run.test_loss, lambda loss: f"{loss:.4f}"),
+    "ROUGE-L [95 %]": lambda run: _or_dash(
+        run.written.get(TUNED), lambda each: _interval(each.rouge_l, each.rouge_l_low, each.rouge_l_high)
+    ),
     "state": lambda run: "finished" if run.finished else "not finished",
 }
 

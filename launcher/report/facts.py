@@ -40,7 +40,9 @@ def tiles(run: RunRecord, told: Summary) -> list[Fact]:
     found.append(Fact("steps", f"{told.steps:,}", f"in {told.attempts} attempt{'s' * (told.attempts != 1)}"))
     found.append(Fact("wall time", span(told.wall_s), f"goodput {told.goodput:.0%}"))
     if told.tokens_per_second is not None:
-        found.append(Fact("tokens a second", short(told.tokens_per_second), f"{told.workers or '?'} workers together"))
+        found.append(
+            Fact("tokens a second", short(told.tokens_per_second), f"{_workers(told)} together" if told.workers else "")
+        )
     if told.memory_gib is not None:
         found.append(Fact("peak memory", f"{told.memory_gib:.2f} GiB", "of rank 0"))
     if trained is not None:
@@ -53,13 +55,14 @@ def plan(recipe: Recipe, told: Summary, run: RunRecord) -> list[Fact]:
     """What was asked for, and what it came to."""
     training, method = recipe.training, recipe.method
     adapter = f", r {method.r}, alpha {method.lora_alpha}" if isinstance(method, Adapter) else ""
-    length = f"{training.max_steps:,} steps" if training.max_steps else f"{training.num_train_epochs or 1:g} epochs"
+    epochs = training.num_train_epochs or 1
+    length = f"{training.max_steps:,} steps" if training.max_steps else f"{epochs:g} epoch{'s' * (epochs != 1)}"
     batch = run.manifest.state.get("global_batch") if run.manifest is not None else training.global_batch_size
     return [
         Fact("base model", told.model),
         Fact("method", f"{told.method}{adapter}", f"quantisation {told.quantization}"),
         Fact("task", recipe.task.kind),
-        Fact("strategy", told.strategy, "" if told.workers is None else f"{told.workers} workers"),
+        Fact("strategy", told.strategy, _workers(told)),
         Fact("precision", told.precision),
         Fact("length", length, f"rows of {training.max_length:,} tokens at most, {training.mode}"),
         Fact("global batch", "not told" if batch is None else f"{batch:,} rows"),
@@ -89,7 +92,12 @@ def commands(run: RunRecord) -> Sequence[str]:
     again = f"launcher run {recipe}   # digest {run.recipe.digest[:12]}"
     if not run.finished:
         return [again, f"launcher run {recipe} --run-id {shlex.quote(run.run_id)}   # goes on from its newest commit"]
-    return [again, f"launcher evaluate {place}", f"launcher predict {place} TEXT"]
+    ask = "TEXT" if run.metrics else "TEXT --generate 60"
+    return [again, f"launcher evaluate {place}", f"launcher predict {place} {ask}"]
+
+
+def _workers(told: Summary) -> str:
+    return "" if told.workers is None else f"{told.workers} worker{'s' * (told.workers != 1)}"
 
 
 def _saving(recipe: Recipe) -> str:

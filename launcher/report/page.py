@@ -1,5 +1,6 @@
 """`report.html`: a run as one file that needs no network and no script."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +45,15 @@ def page(run: RunRecord, drawn: dict[str, list[Figure]]) -> str:
     """
     told, spent = summarise(run), goodput(run.attempts)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"span": span, "size": size, "short": short, "when": _when, "ending": ending, "svg": _svg}
+    environment.filters |= {
+        "span": span,
+        "size": size,
+        "short": short,
+        "when": _when,
+        "ending": ending,
+        "svg": _svg,
+        "exp": math.exp,
+    }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
         told=told,

@@ -13,9 +13,10 @@ from launcher.checkpoint.contents import MANIFEST, Manifest
 from launcher.checkpoint.entries import Entry, live_commits
 from launcher.checkpoint.journal import Journal
 from launcher.evaluate.metrics import ClassificationMetrics
+from launcher.evaluate.written import Generation, read_generations
 from launcher.recipe.recipe import Recipe
 from launcher.report.attempts import AttemptRecord, attempt_records
-from launcher.storage.layout import METRICS, MODEL, PREDICTIONS, RECIPE
+from launcher.storage.layout import GENERATIONS, METRICS, MODEL, PREDICTIONS, RECIPE
 from launcher.storage.store import Store
 from launcher.track.events import read_events
 from launcher.track.values import NOT_FINITE, RESUME
@@ -45,6 +46,8 @@ class RunRecord:
     """By model, where the task has labels and the run has ended."""
     predictions: Sequence[Mapping[str, str]]
     """Rows of predictions.csv."""
+    generations: Sequence[Generation]
+    """What both models wrote after test rows' prompts, where that was kept."""
     manifest: Manifest | None
     """Of the newest checkpoint that is there."""
     model_bytes: int | None
@@ -83,6 +86,7 @@ def read_run(store: Store) -> RunRecord:
         result=results[-1] if results else None,
         metrics=_metrics(store),
         predictions=_predictions(store),
+        generations=read_generations(store.read(GENERATIONS)) if store.exists(GENERATIONS) else [],
         manifest=_manifest(store, entries),
         model_bytes=_model_bytes(store, entries),
     )

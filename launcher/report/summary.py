@@ -8,6 +8,7 @@ from typing import Any
 from launcher.checkpoint.contents import Manifest
 from launcher.checkpoint.fragment import WEIGHT
 from launcher.evaluate.metrics import ClassificationMetrics
+from launcher.evaluate.written import GenerationMetrics, written_metrics
 from launcher.recipe.method import QLora
 from launcher.recipe.model import Pretrained
 from launcher.recipe.recipe import Recipe
@@ -46,6 +47,8 @@ class Summary:
     attempts: int
     test_loss: float | None
     """Mean cross-entropy of the tuned model on the test rows, in nats."""
+    written: Mapping[str, GenerationMetrics]
+    """What each model's free completions scored, where they were kept."""
     metrics: Mapping[str, ClassificationMetrics]
     """All models' scores by name, where the task has labels."""
 
@@ -80,6 +83,7 @@ def summarise(run: RunRecord) -> Summary:
         goodput=spent.share,
         attempts=len(run.attempts),
         test_loss=None if run.result is None else run.result["tuned"]["loss"],
+        written=written_metrics(run.generations),
         metrics=run.metrics,
     )
 

@@ -16,6 +16,8 @@ MODEL = "model"
 BASE_SCORES = "evaluation/base-scores.json"
 METRICS = "evaluation/metrics.json"
 PREDICTIONS = "evaluation/predictions.csv"
+GENERATIONS = "evaluation/generations.jsonl"
+"""What base and tuned model wrote after test rows' prompts, where `launcher evaluate --keep` was asked to."""
 WANDB_ADDRESS = "wandb/address"
 """Where a browser finds the run at W&B; only where it was reached."""
 

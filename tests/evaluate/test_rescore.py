@@ -11,7 +11,7 @@ from launcher.errors import InvalidInput
 from launcher.evaluate.contenders import MODEL
 from launcher.evaluate.rescore import How, evaluate_model, evaluate_run, rows_to_test
 from launcher.evaluate.rescore_output import keep_generations
-from launcher.evaluate.written import generation_metrics
+from launcher.evaluate.written import generation_metrics, read_generations
 from launcher.recipe.recipe import Recipe
 
 Make = Callable[..., Recipe]
@@ -51,9 +51,8 @@ def test_a_model_is_measured_by_loss_and_by_what_it_writes(completing: Make, sto
     assert found.written[MODEL] == generation_metrics(
         [word for _, word in ROWS], [each.written[MODEL] for each in found.generations]
     )
-    keep_generations(found, str(tmp_path / "out.jsonl"))
-    kept = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [each["reference"] for each in kept] == ["girl", "park"]
+    keep_generations(found, None, str(tmp_path / "out.jsonl"))
+    assert read_generations((tmp_path / "out.jsonl").read_bytes()) == list(found.generations)
     assert (
         json.loads(json.dumps(found.to_dict()))["completed"][MODEL]["perplexity"] == found.completed[MODEL].perplexity
     )
@@ -89,6 +88,3 @@ def test_what_cannot_be_is_told_in_a_line(completing: Make, stories: Path, tmp_p
         (tmp_path / "adapter" / name).write_bytes(source.read_bytes() if source.exists() else b"{}")
     with pytest.raises(InvalidInput, match="is an adapter: give a recipe of method lora or qlora"):
         evaluate_model(str(tmp_path / "adapter"), completing(), How())
-    found = evaluate_model(str(stories), completing(), How())
-    with pytest.raises(InvalidInput, match=r"^--to: nothing was written that could be kept; give --generate N too$"):
-        keep_generations(found, str(tmp_path / "none.jsonl"))

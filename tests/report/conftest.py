@@ -14,9 +14,10 @@ from launcher.evaluate.metrics import classification_metrics
 from launcher.evaluate.outcome import store_metrics
 from launcher.evaluate.predictions import Predictions, predictions_csv
 from launcher.evaluate.table import BASE, CLASSICAL, TUNED
+from launcher.evaluate.written import Generation, generations_jsonl
 from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import PREDICTIONS, RECIPE
+from launcher.storage.layout import GENERATIONS, PREDICTIONS, RECIPE
 from launcher.storage.store import Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -102,6 +103,16 @@ def add_scores(store: Store, labels: Sequence[str], rows: int = 60) -> None:
     )
     texts = [f"row {row} of <b>{label}</b>" for row, label in enumerate(true)]
     store.write(PREDICTIONS, predictions_csv(texts, true, labels, Predictions(base, even), Predictions(right, sure)))
+
+
+def add_generations(store: Store) -> list[Generation]:
+    """What a base that writes nothing and a tuned model that is right once wrote."""
+    rows = [
+        Generation("Define: <flu>", "a viral disease", {BASE: "", TUNED: "a viral disease"}),
+        Generation("Define: gout", "a disease of joints", {BASE: "", TUNED: "a disease"}),
+    ]
+    store.write(GENERATIONS, generations_jsonl(rows))
+    return rows
 
 
 INTERRUPTED = (

@@ -8,13 +8,14 @@ import pytest
 from rich.console import Console
 
 from launcher.errors import InvalidInput
+from launcher.evaluate.table import TUNED
 from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
 from launcher.report.compare import comparison_table, summaries
 from launcher.report.summary import Summary, quantization_name
 from launcher.storage.layout import RECIPE
 from launcher.storage.store import Store
-from tests.report.conftest import INTERRUPTED, add_scores, write_run
+from tests.report.conftest import INTERRUPTED, add_generations, add_scores, write_run
 
 LABELS = ["negative", "neutral", "positive"]
 
@@ -72,6 +73,19 @@ def test_different_test_rows_are_told(two: list[Summary], tmp_path: Path) -> Non
     add_scores(Store.open(str(tmp_path / "runs" / "whole")), LABELS, rows=90)
     assert "different test rows" in " ".join(rendered(summaries(["whole", "few-bits"])).split())
     assert "different test rows" not in rendered(two)
+
+
+def test_what_was_written_is_compared_where_it_was_kept(
+    tmp_path: Path, recipe_of: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        store = write_run(tmp_path / "runs" / name, recipe_of(), INTERRUPTED)
+    add_generations(store)
+    monkeypatch.chdir(tmp_path)
+    one, two = found = summaries(["one", "two"])
+    assert not one.written
+    assert two.written[TUNED].exact_match == 0.5
+    assert f"{two.written[TUNED].rouge_l:.3f} [" in rendered(found)
 
 
 @pytest.mark.parametrize(

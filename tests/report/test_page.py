@@ -15,7 +15,7 @@ from launcher.report.record import read_run
 from launcher.report.write import write_report
 from launcher.storage.layout import RECIPE
 from launcher.storage.store import Store
-from tests.report.conftest import INTERRUPTED, add_scores, write_run
+from tests.report.conftest import INTERRUPTED, add_generations, add_scores, write_run
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 
@@ -69,6 +69,22 @@ def test_it_tells_every_attempt_with_its_cause_every_commit_and_the_goodput(inte
     rows = re.findall(r"<td>commit</td><td class=\"number\">(\d+)</td>", text)
     assert rows == ["10", "20", "30", "40", "50", "60"]
     assert "steps 1 to 30, of which 10 were done again" in text
+
+
+def test_a_task_without_labels_has_losses_and_what_was_written(
+    tmp_path: Path, recipe_of: Callable[..., Recipe]
+) -> None:
+    store = write_run(tmp_path / "run", recipe_of(), INTERRUPTED)
+    alone = made(store)
+    parsed(alone)
+    assert [found in alone for found in ("2.0000", "7.39", "1.0000", "ROUGE-L and", "What they write")] == [
+        *[True] * 3, *[False] * 2
+    ]  # fmt: skip
+    add_generations(store)
+    text = made(store)
+    parsed(text)
+    for told in ("ROUGE-L and exact match", "What they write", "Define: &lt;flu&gt;", "0.500", "a disease of joints"):
+        assert told in text, told
 
 
 def test_base_and_tuned_stand_side_by_side_with_examples_that_changed(interrupted: Store) -> None:

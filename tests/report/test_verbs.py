@@ -65,6 +65,17 @@ def test_texts_are_asked_of_a_run_a_commit_and_a_model_in_any_form(bench: Bench)
     )
 
 
+def test_what_a_run_writes_is_kept_for_its_report(bench: Bench) -> None:
+    ended = bench.launcher("evaluate", "one", "--limit", "2", "--generate", "3", "--keep")
+    assert ended.code == 0, ended.err
+    assert len((bench.runs / "one/evaluation/generations.jsonl").read_text().splitlines()) == 2
+    for words, told in (
+        (("one", "--keep"), "nothing is written that could be kept; give --generate N too"),
+        (("one", "--generate", "3", "--keep", "data.test.seed=9"), "leave out --recipe and KEY=VALUE"),
+    ):
+        assert told in the_one_line(bench.launcher("evaluate", *words), 2)
+
+
 def test_a_report_is_one_file_with_pictures_beside_it(bench: Bench) -> None:
     ended = bench.launcher("report", "one", "--png", "pictures")
     assert ended.code == 0, ended.err
