@@ -20,7 +20,9 @@ def add_verbs(verbs: Verbs) -> None:
         "--commit", metavar="STEP", type=int, help="what was trained after this step (default: in the end, or so far)"
     )
     exporting.add_argument("--merge", action="store_true", help="make one model of base and adapter, in fp32")
-    exporting.add_argument("--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store")
+    exporting.add_argument(
+        "--to", metavar="URL", required=True, help="an empty folder on a disk or in an object store, or hf://org/name"
+    )
 
     comparing = verbs.add("compare", compare, "show runs side by side: scores with intervals, speed, memory, size")
     comparing.add_argument("runs", metavar="RUN", nargs="+", help=RUN_HELP)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from launcher.errors import InvalidInput
+from launcher.export.hub import HUB, Repository, empty_repository, push
 from launcher.storage.client import single_try
 from launcher.storage.content import Content
 from launcher.storage.retry import Retry
@@ -14,12 +15,14 @@ from launcher.storage.upload import upload
 PARTS = 16
 
 
-def empty_target(url: str) -> Store:
-    """The store at a path or URL where nothing is.
+def empty_target(url: str) -> Store | Repository:
+    """The store at a path or URL where nothing is, or such a repository of the hub.
 
     Raises:
         InvalidInput: something is there.
     """
+    if url.startswith(HUB):
+        return empty_repository(url)
     target = Store.open(url)
     if not target.root:
         raise InvalidInput(f"--to: {url} names no folder; give an empty one, or a new one")
@@ -29,7 +32,7 @@ def empty_target(url: str) -> Store:
     return target
 
 
-def send(folder: Path, target: Store) -> int:
+def send(folder: Path, target: Store | Repository) -> int:
     """Store every file and verify each by reading it back; returns their bytes.
 
     Weights go first and the rest last: what was cut short does not load.
@@ -38,6 +41,8 @@ def send(folder: Path, target: Store) -> int:
         StoreFailed: the store failed until the deadline.
         CannotWrite: the target takes no more.
     """
+    if isinstance(target, Repository):
+        return push(folder, target)
     single, sent = single_try(target), 0
     paths = sorted(folder.iterdir(), key=lambda path: (path.suffix != ".safetensors", path.name))
     with ThreadPoolExecutor(PARTS, "part") as parts:
