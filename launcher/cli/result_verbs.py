@@ -25,7 +25,7 @@ def add_verbs(verbs: Verbs) -> None:
     )
 
     comparing = verbs.add("compare", compare, "show runs side by side: scores with intervals, speed, memory, size")
-    comparing.add_argument("runs", metavar="RUN", nargs="+", help=RUN_HELP)
+    comparing.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN_HELP}; 'NAME-*' for all runs of a sweep")
     add_json(comparing)
 
     reporting = verbs.add("report", report, "write what a run did and learnt as one HTML file")

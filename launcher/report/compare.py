@@ -12,7 +12,7 @@ from launcher.errors import InvalidInput
 from launcher.evaluate.table import BASE, CLASSICAL, TUNED
 from launcher.report.record import read_run
 from launcher.report.summary import Summary, summarise
-from launcher.storage.runs import find_run
+from launcher.storage.runs import find_runs
 
 SCORES: dict[str, Callable[[Any], str]] = {
     "accuracy [95 %]": lambda each: _interval(each.accuracy, each.accuracy_low, each.accuracy_high),
@@ -27,6 +27,10 @@ ROOM = 110
 """Columns of a terminal that hold all scores."""
 
 MODELS = {BASE: BASE, TUNED: TUNED, CLASSICAL: "TF-IDF"}
+TOLD = ("name", "description", "model.", "method.kind", "method.quantization.", "strategy.", "training.precision")
+"""Key paths of a recipe, or their beginnings, that a row of `COSTS` tells of."""
+MOST_SWEPT = 8
+"""Differences of recipes that are shown; with more of them, the runs are no sweep."""
 COSTS: dict[str, Callable[[Summary], str]] = {
     "base": lambda run: run.model,
     "method": lambda run: run.method,
@@ -48,14 +52,14 @@ COSTS: dict[str, Callable[[Summary], str]] = {
 
 
 def summaries(runs: Sequence[str]) -> list[Summary]:
-    """A summary of each run, in the order given.
+    """A summary of each run, in the order given; a pattern stands for all the runs that fit it.
 
     Raises:
         InvalidInput: one of them is not there, or was never begun.
     """
     found = []
-    for run in runs:
-        record = read_run(find_run(run))
+    for store in [store for run in runs for store in find_runs(run)]:
+        record = read_run(store)
         if not record.attempts:
             raise InvalidInput(f"{record.location}: no attempt has opened this run yet; leave it out")
         found.append(summarise(record))
@@ -96,7 +100,9 @@ def _scores(runs: Sequence[Summary], shown: Sequence[str]) -> Table:
 
 def _costs(runs: Sequence[Summary], width: int) -> list[RenderableType]:
     """What the runs differ in, and a line of what they have in common; runs stand across where they are few."""
+    swept = _swept(runs)
     told = {name: [write(run) for run in runs] for name, write in COSTS.items()}
+    told |= swept if len(swept) <= MOST_SWEPT else {}
     differ = {name: cells for name, cells in told.items() if len({*cells}) > 1}
     same = ", ".join(f"{name} {cells[0]}" for name, cells in told.items() if name not in differ)
     common: list[RenderableType] = [Text(f"{'the same in all: ' if len(runs) > 1 else ''}{same}")] if same else []
@@ -107,7 +113,17 @@ def _costs(runs: Sequence[Summary], width: int) -> list[RenderableType]:
         table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    return [table, *common] if differ else common
+    more = (
+        [Text(f"their recipes differ in {len(swept)} more fields: --json has them")] if len(swept) > MOST_SWEPT else []
+    )
+    return [*([table] if differ else []), *common, *more]
+
+
+def _swept(runs: Sequence[Summary]) -> dict[str, list[str]]:
+    """What the recipes say where they differ, by key path, but for what has a row of its own."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.settings if not key.startswith(TOLD)))
+    told = {key: [run.settings.get(key, "-") for run in runs] for key in keys}
+    return {key: cells for key, cells in told.items() if len({*cells}) > 1}
 
 
 def _interval(value: float, low: float, high: float) -> str:

@@ -1,5 +1,6 @@
 """A run in the numbers by which runs are compared."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -49,6 +50,8 @@ class Summary:
     """Mean cross-entropy of the tuned model on the test rows, in nats."""
     written: Mapping[str, GenerationMetrics]
     """What each model's free completions scored, where they were kept."""
+    settings: Mapping[str, str]
+    """The whole recipe by key path, as JSON writes its values."""
     metrics: Mapping[str, ClassificationMetrics]
     """All models' scores by name, where the task has labels."""
 
@@ -84,8 +87,20 @@ def summarise(run: RunRecord) -> Summary:
         attempts=len(run.attempts),
         test_loss=None if run.result is None else run.result["tuned"]["loss"],
         written=written_metrics(run.generations),
+        settings=flat(recipe.model_dump(mode="json")),
         metrics=run.metrics,
     )
+
+
+def flat(section: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """A section's values by key path."""
+    found: dict[str, str] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{path}{key}.")
+        else:
+            found[f"{path}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return found
 
 
 def model_name(recipe: Recipe) -> str:

@@ -75,6 +75,25 @@ def test_different_test_rows_are_told(two: list[Summary], tmp_path: Path) -> Non
     assert "different test rows" not in rendered(two)
 
 
+def test_a_sweep_is_a_pattern_and_shows_what_was_swept(
+    tmp_path: Path, recipe_of: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {f"rates-{number}": 0.001 / (number + 1) for number in (10, 2, 0)}
+    for name, rate in rates.items():
+        write_run(tmp_path / "runs" / name, recipe_of(training={"learning_rate": rate}), INTERRUPTED)
+    (tmp_path / "runs" / "rates-none").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("rates-*", "runs/rates-*", f"{tmp_path}/runs/rates-*"):
+        assert [each.run for each in summaries([pattern])] == ["rates-0", "rates-2", "rates-10"]
+    text = rendered(summaries(["rates-*"]), 120)
+    row = next(line for line in text.splitlines() if "training.learning_rate" in line)
+    assert "0.001" in row
+    assert str(0.001 / 3) in row
+    assert "training.seed" not in text
+    with pytest.raises(InvalidInput, match=r"^none-\*: no run directory fits"):
+        summaries(["none-*"])
+
+
 def test_what_was_written_is_compared_where_it_was_kept(
     tmp_path: Path, recipe_of: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
