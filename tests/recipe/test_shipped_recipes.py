@@ -40,6 +40,8 @@ def test_its_header_says_what_why_on_what_and_what_to_expect(reference: str) -> 
     first_key = next(number for number, line in enumerate(lines) if not line.startswith("#"))
     told = [line[2:].split(":")[0] for line in lines[:first_key] if not line.startswith("#  ")]
     assert tuple(told) == HEADER
+    header = " ".join(lines[:first_key])
+    assert ("two CPU cores" in header) != ("Not run here" in header), "what was not run is said to be so"
 
 
 ROOM = {  # GPUs and accelerator that its header speaks of, where it does not speak of CPU cores
