@@ -118,7 +118,7 @@ def test_a_combination_that_cannot_be_is_refused_with_its_mend(
 
 
 def test_a_precision_that_the_cpu_lacks_is_refused(tmp_path: Path, refused: Refused) -> None:
-    half = recipe(tmp_path / "half.yaml", training={"precision": "fp16"})
+    half = recipe(tmp_path / "half.yaml", training={"precision": "fp16", "max_length": 96})
     if this_machine().cpu_fp16:
         assert main(["plan", half]) == 0
     else:
