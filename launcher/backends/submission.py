@@ -1,6 +1,6 @@
 """What is submitted: a run directory with recipe and profile, and the one command that trains from them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -8,7 +8,7 @@ from launcher.cluster.profile import Profile
 from launcher.errors import InvalidInput
 from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import RECIPE, profile_name
+from launcher.storage.layout import profile_name, recipe_name
 from launcher.storage.store import AlreadyExists, Store
 from launcher.train.options import Options
 
@@ -30,13 +30,15 @@ class Submission:
     """The user's word that the attempt before has ended."""
     may_change: tuple[str, ...] = ()
     """Fields of the recipe that a run which goes on may have changed."""
+    recipe_number: int = 1
+    """Of the recipe among those that the run was submitted with, from 1."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The training command after the name of the program: the same on every backend."""
         profile = f"{self.run_url}/{profile_name(self.number)}"
         flags = Options(self.run_id, self.takeover, self.may_change).flags
-        return ("run", f"{self.run_url}/{RECIPE}", "--cluster", profile, *flags)
+        return ("run", f"{self.run_url}/{recipe_name(self.recipe_number)}", "--cluster", profile, *flags)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -48,24 +50,30 @@ def write_submission(submission: Submission, may_change: Collection[str] = ()) -
     """Write recipe and profile into the run directory; both are created and never written over.
 
     Returns:
-        The submission under the profile's number that was free.
+        The submission under the numbers of recipe and profile that were free.
 
     Raises:
         InvalidInput: the run directory cannot be written, or holds another recipe's run, or has ended with a model.
     """
-    from launcher.train.run_directory import check_run, write_recipe
+    from launcher.train.run_directory import check_run, recipe_content, write_recipe
 
-    store = Store.open(submission.run_url)
-    check_run(store, submission.recipe, may_change)
-    write_recipe(store, submission.recipe, may_change)
-    content = resolved_yaml(submission.profile).encode()
+    store, recipe = Store.open(submission.run_url), submission.recipe
+    check_run(store, recipe, may_change)
+    write_recipe(store, recipe, may_change)
+    recipe_number = _stored(store, recipe_name, recipe_content(recipe))
+    number = _stored(store, profile_name, resolved_yaml(submission.profile).encode())
+    return replace(submission, number=number, recipe_number=recipe_number)
+
+
+def _stored(store: Store, name: Callable[[int], str], content: bytes) -> int:
+    """The number under which this content is there by now."""
     for number in count(1):
         try:
-            store.create(profile_name(number), content)
+            store.create(name(number), content)
         except AlreadyExists:
-            if store.read(profile_name(number)) != content:
+            if store.read(name(number)) != content:
                 continue
-        return replace(submission, number=number)
+        return number
     raise AssertionError
 
 

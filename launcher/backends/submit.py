@@ -9,7 +9,7 @@ from launcher.backends.submission import Submission, write_submission
 from launcher.cluster.profile import Profile
 from launcher.errors import InvalidInput, LauncherError
 from launcher.recipe.recipe import Recipe
-from launcher.storage.layout import RECIPE, profile_name
+from launcher.storage.layout import profile_name, recipe_name
 from launcher.storage.store import Store
 from launcher.train.options import Options
 
@@ -86,6 +86,6 @@ def submit(backend: Backend, submission: Submission) -> Submitted:
     try:
         return Submitted(written.run_id, written.run_url, backend.submit(written))
     except InvalidInput:  # refused after all, and nothing of it has begun
-        for name in {RECIPE, profile_name(written.number)} - before:
+        for name in {recipe_name(written.recipe_number), profile_name(written.number)} - before:
             store.remove(name)
         raise

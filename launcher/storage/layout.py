@@ -22,6 +22,11 @@ WANDB_ADDRESS = "wandb/address"
 """Where a browser finds the run at W&B; only where it was reached."""
 
 
+def recipe_name(number: int) -> str:
+    """The recipe that a run was begun with, as number 1; one that was allowed to differ has the next number."""
+    return RECIPE if number == 1 else f"recipe-{number}.yaml"
+
+
 def profile_name(number: int) -> str:
     """A cluster profile that the run was submitted with, from 1; one that changed has the next number."""
     return f"profile-{number}.yaml"

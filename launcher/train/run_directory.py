@@ -91,18 +91,19 @@ def write_recipe(store: Store, recipe: Recipe, may_change: Collection[str] = ())
         InvalidInput: the run is another recipe's.
     """
     try:
-        store.create(RECIPE, _content(recipe))
+        store.create(RECIPE, recipe_content(recipe))
     except AlreadyExists:
         _check_recipe(store, recipe, may_change)
 
 
-def _content(recipe: Recipe) -> bytes:
+def recipe_content(recipe: Recipe) -> bytes:
+    """As a run directory has it."""
     return f"# digest {recipe.digest}\n{resolved_yaml(recipe)}".encode()
 
 
 def _check_recipe(store: Store, recipe: Recipe, may_change: Collection[str]) -> None:
     content = store.read(RECIPE)
-    if content == _content(recipe):
+    if content == recipe_content(recipe):
         return
     found = list(differences(yaml.safe_load(content), recipe.model_dump(mode="json")))
     refused = [line for path, line in found if not allowed(path, may_change)]

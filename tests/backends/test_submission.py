@@ -46,6 +46,18 @@ def test_what_a_user_allows_is_part_of_the_command(submission):
     )
 
 
+def test_what_was_allowed_to_change_is_what_goes_on(submission, recipe_of):
+    from dataclasses import replace
+
+    write_submission(submission)
+    longer = replace(submission, recipe=recipe_of(training={"max_steps": 70}))
+    for _ in range(2):
+        written = write_submission(longer, ["training.max_steps"])
+        assert written.recipe_number == 2
+        assert load_recipe(written.arguments[1]) == longer.recipe
+    assert write_submission(submission).recipe_number == 1
+
+
 def test_a_run_of_another_recipe_is_not_written_over(submission, recipe_of):
     from dataclasses import replace
 
