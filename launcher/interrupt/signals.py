@@ -23,6 +23,17 @@ class Ended(BaseException):
     """
 
 
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """What a handler raised in the midst of Ray's C code comes out as itself; `ray.wait` makes a `SystemError` of it."""
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, Ended | KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
+
+
 class Signals:
     """Handlers of the driver's main thread.
 
@@ -59,7 +70,7 @@ class Signals:
     @contextmanager
     def cutting(self) -> Iterator[None]:
         """While notices are heard, a stretch in which nobody looks for them: there one raises."""
-        with self._set(heard=False):
+        with self._set(heard=False), unwrapped():
             yield
 
     @contextmanager

@@ -8,7 +8,7 @@ from rich.console import Console
 from launcher.cluster.profile import Profile
 from launcher.errors import EXIT_AGAIN
 from launcher.interrupt.inbox import Inbox
-from launcher.interrupt.signals import Ended, Signals
+from launcher.interrupt.signals import Ended, Signals, unwrapped
 from launcher.plan.plan import plan_lines
 from launcher.plan.preview import preview
 from launcher.recipe.recipe import Recipe
@@ -44,7 +44,8 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
             screen.wait("reading the model")
             with prepared(ahead.recipe, ahead) as ready:
                 check_run(store, recipe, options.may_change)
-                return _run(Run(recipe, profile, options, ahead, ready, store, screen, inbox, signals))
+                with unwrapped():
+                    return _run(Run(recipe, profile, options, ahead, ready, store, screen, inbox, signals))
         except Ended:
             notice = inbox.current()
             assert notice is not None

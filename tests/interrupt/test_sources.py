@@ -14,7 +14,7 @@ from launcher.errors import LauncherError
 from launcher.interrupt.drain import Cluster, drain_notice
 from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.notice import Notice
-from launcher.interrupt.signals import Ended, Signals
+from launcher.interrupt.signals import Ended, Signals, unwrapped
 from launcher.interrupt.stop import ask_to_stop, stop_name, stop_source
 from launcher.interrupt.watch import watched
 from launcher.storage.store import Store
@@ -53,6 +53,14 @@ def test_where_nobody_hears_a_signal_ends_what_goes_on_and_is_kept():
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
     assert inbox.current().kind == "stop"
+
+
+@pytest.mark.parametrize("raised", [Ended, KeyboardInterrupt])
+def test_what_c_code_makes_of_a_handlers_word_comes_out_as_that_word(raised):
+    with pytest.raises(raised), Signals(Inbox(), 30.0).cutting():
+        raise SystemError("<cyfunction CoreWorker.wait> returned a result with an exception set") from raised()
+    with pytest.raises(SystemError, match="bad argument"), unwrapped():
+        raise SystemError("bad argument to internal function")
 
 
 def test_a_second_ctrl_c_ends_at_once_though_the_first_was_heard():
