@@ -25,7 +25,7 @@ class Ended(BaseException):
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """What a handler raised in the midst of Ray's C code comes out as itself; `ray.wait` makes a `SystemError` of it."""
+    """What a handler raised in Ray's C code comes out as itself, where `ray.wait` makes a `SystemError` of it."""
     try:
         yield
     except SystemError as error:
