@@ -78,7 +78,9 @@ def _run(node: ThisNode, job: JobFolder, scratch: Path, arguments: Sequence[str]
     if head is not None:
         environment["RAY_ADDRESS"] = head
     spec = NodeSpec(address, head, cores, profile.gpus_per_node, scratch, environment)
-    ray = start_node(node.job, spec)
+    ray = start_node(node.job, spec, lambda: job.told(DONE) is not None or bool(job.failures()))
+    if ray is None:
+        return _unneeded(job)
     if head is not None:
         return _follow(job, ray)
     try:
@@ -132,6 +134,17 @@ def _wait_for_head(job: JobFolder, profile: Slurm) -> str:
             raise LauncherError(f"the job's first node did not start Ray within {profile.wait_minutes:g} minutes")
         time.sleep(POLL_S)
     return head
+
+
+def _unneeded(job: JobFolder) -> int:
+    """The job was over before Ray was up here.
+
+    Raises:
+        LauncherError: as another node cannot take part.
+    """
+    if failures := job.failures():
+        raise LauncherError(f"cannot begin: {'; '.join(failures)}")
+    return 0
 
 
 def _follow(job: JobFolder, ray: RayNode) -> int:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -67,8 +67,14 @@ class RayNode:
         return _last_words(self.log)
 
 
-def start_node(job: int, spec: NodeSpec) -> RayNode:
+def start_node(job: int, spec: NodeSpec, over: Callable[[], bool]) -> RayNode | None:
     """Start Ray on this host, on the first block of ports that is free; this process has no other children.
+
+    Args:
+        over: Whether nobody needs the node any more.
+
+    Returns:
+        None where nobody does.
 
     Raises:
         LauncherError: Ray ended, or was not up in time; says what it printed last.
@@ -79,9 +85,11 @@ def start_node(job: int, spec: NodeSpec) -> RayNode:
         log = spec.folder / f"start-{number}.log"
         cluster = spec.head or f"{spec.address}:{ports.port}"
         process = _start(spec, ports, log)
-        if _is_up(process, log):
+        if _is_up(process, log, over):
             return RayNode(process, log, cluster)
         kill_descendants(KILL_S)  # what it had started, too
+        if over():
+            return None
         why = _last_words(log)
         print(log.read_text(errors="replace")[-TAIL:], file=sys.stderr, flush=True)  # it goes with the folder
         if not AGAIN.search(log.read_text(errors="replace")):
@@ -112,10 +120,10 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _is_up(process: "subprocess.Popen[bytes]", log: Path) -> bool:
+def _is_up(process: "subprocess.Popen[bytes]", log: Path, over: Callable[[], bool]) -> bool:
     """Whether the node starts, before it ends and in time."""
     deadline = time.monotonic() + UP_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline and not over():
         if STARTED in log.read_text(errors="replace"):
             return True
         time.sleep(LOOK_S)

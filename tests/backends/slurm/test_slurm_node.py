@@ -178,3 +178,20 @@ def test_what_is_started_deaf_stays_so_and_nobody_else():
         process.kill()
         process.wait()
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGUSR2}
+
+
+UNNEEDED = """
+import os, sys
+from pathlib import Path
+from launcher.backends.slurm.descendants import descendants
+from launcher.backends.slurm.ray_node import NodeSpec, start_node
+spec = NodeSpec("127.0.0.1", "127.0.0.1:9", 1, 0, Path(sys.argv[1]), dict(os.environ))
+assert start_node(os.getpid(), spec, lambda: True) is None
+assert not descendants(os.getpid())
+"""
+
+
+def test_a_node_that_nobody_needs_any_more_stops_starting(tmp_path):
+    words = [sys.executable, "-c", UNNEEDED, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

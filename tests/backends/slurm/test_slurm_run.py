@@ -1,5 +1,6 @@
 """Training as a job of a real Slurm on two nodes, from one command to the end."""
 
+import math
 import re
 import sys
 import time
@@ -23,8 +24,8 @@ ENDLESS = {"max_steps": 100_000, "save_steps": 10, "save_total_limit": 3, "lr_sc
 """Ended where all has happened, however fast the machine; until then a step does not depend on how many there are."""
 SHIPPED = ("recipes", "cluster", "slurm")
 """Folders of the checkout that are in the wheel."""
-THREE_ATTEMPTS_S = 150.0
-"""Of training, where an attempt of two minutes has about 50 s for it."""
+WARNED_S = 45.0
+"""Before its limit at which a job that asks for 15 s is warned at the earliest."""
 
 
 def entries(slurm: Cluster, run_id: str, kind: type) -> list:
@@ -122,28 +123,32 @@ def test_cancel_ends_a_running_job_and_leaves_nothing(slurm):
         raise
 
 
-def steps_in(slurm: Cluster, seconds: float) -> int:
-    """How many steps of the recipe take so long here and now."""
+def pace(slurm: Cluster) -> tuple[float, float]:
+    """Of `limited.yaml` here and now: steps a second, and seconds that all else takes."""
     words = ("run", "limited.yaml", "training.max_steps=100", "cluster.storage=trial", "cluster.workers=2")
+    began = time.monotonic()
     done = launcher(slurm, *words)
     took = re.search(r"^trained to step 100 in (\d+) s", done.out, re.MULTILINE)
     assert took is not None, done.out + done.err
-    return int(100 * seconds / max(float(took[1]), 1.0))
+    training = max(float(took[1]), 1.0)
+    return 100 / training, time.monotonic() - began - training
 
 
 def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_undisturbed_run(slurm):
     limited = {"global_batch_size": 16, "save_steps": 20, "save_total_limit": 2}
     write_recipe(slurm, "limited.yaml", **limited, max_steps=1)
-    steps = steps_in(slurm, THREE_ATTEMPTS_S)
+    rate, rest = pace(slurm)
+    minutes = math.ceil((1.5 * rest + WARNED_S + 60) / 60)
+    steps = int(2.5 * rate * (60 * minutes - 1.5 * rest - WARNED_S))
     write_recipe(slurm, "limited.yaml", **limited, max_steps=steps)
-    write_profile(slurm, "short.yaml", time="2", lead_seconds=15.0)
+    write_profile(slurm, "short.yaml", time=str(minutes), lead_seconds=15.0)
     began = time.monotonic()
     assert launcher(slurm, "submit", "limited.yaml", "--cluster", "short.yaml", "--run-id", "limited").code == 0
     runs = slurm.folder / "runs"
     try:
         until_gone(slurm, "limited", within=1100)
         closes = entries(slurm, "limited", Close)
-        print(f"{steps} steps, {len(closes)} attempts in {time.monotonic() - began:.0f} s")
+        print(f"{steps} steps, {len(closes)} attempts of {minutes} min in {time.monotonic() - began:.0f} s")
         print(*entries(slurm, "limited", Open), *closes, sep="\n")
         assert len(closes) >= 3
         assert {(each.ended, each.exit_code) for each in closes[:-1]} == {("time-limit", 75)}
