@@ -2,9 +2,10 @@
 
 Every side reads the same documents. Sides run in turn, round after round, and ratios are taken inside a round. The
 peers need another environment: python -m venv PEERS, then pip install torch==2.13.0, litdata==0.2.76, datasets==5.2.0,
-trl==1.16.0 and transformers==5.23.0; mosaicml-streaming==0.13.0 with --no-deps, then Brotli, boto3, catalogue,
-python-snappy, xxhash, zstd, matplotlib, paramiko, oci, google-cloud-storage, azure-identity, azure-storage-blob and
-azure-storage-file-datalake. Without it they are named as not installed.
+trl==1.16.0 and transformers==5.23.0; pip uninstall torchvision, which LitData brings and which is built for CUDA;
+mosaicml-streaming==0.13.0 with --no-deps, then Brotli, boto3, catalogue, python-snappy, xxhash, zstd, matplotlib,
+paramiko, oci, google-cloud-storage, azure-identity, azure-storage-blob and azure-storage-file-datalake. Without it
+they are named as not installed.
 
     .venv/bin/python -m benchmarks.loader [--peers-python PEERS/bin/python] [--only warm cold ...]
 """
