@@ -38,7 +38,7 @@ def test_a_sound_store_is_found_sound_and_left_empty(proxy: Meddler, server: str
     bucket = new_bucket(server)
     done = examined(bucket, "store", "clock", "paths")
     assert done.code == 0, done.out
-    told = " ".join(each["found"] for each in done.of("store", "ok"))
+    told = " ".join(each["found"] for state in ("ok", "warn") for each in done.of("store", state))  # a slow one warns
     for step in ("write", "create-only", "list after write", "range read", "multipart abort", "remove", "upload"):
         assert step in told
     assert client(server).list_objects_v2(Bucket=bucket).get("Contents", []) == []
