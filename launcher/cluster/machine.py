@@ -30,7 +30,7 @@ def this_machine() -> Machine:
     return Machine(
         cores=len(os.sched_getaffinity(0)),
         gpus=gpus,
-        cpu_fp16=bool(FP16_FLAGS & _cpu_flags()),
+        cpu_fp16=bool(FP16_FLAGS & cpu_flags()),
         memory=_host_memory(),
         gpu_name=_gpu_name(),
     )
@@ -54,6 +54,7 @@ def _gpu_name() -> str | None:
     return None
 
 
-def _cpu_flags() -> set[str]:
+def cpu_flags() -> set[str]:
+    """What this machine's processors can do, as Linux names it."""
     flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return set(flags[1].split()) if flags else set()

@@ -39,8 +39,7 @@ def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsol
     Ray's retries are off: what comes after an attempt is for the caller to decide.
     """
     if isinstance(job.recipe.strategy, DeepSpeed):
-        console.wait("building DeepSpeed's operators, once a machine")
-        build_operators(job.placement, cluster)
+        build_operators(job.placement, cluster, console.wait)
     actor = ray.remote(Desk).options(num_cpus=0, label_selector=beside_driver())
     desk: ActorHandle[Desk] = actor.remote()  # type: ignore[assignment]
     watch = Watch(desk, console, inbox, _overseer(job, console), saves=job.recipe.training.saving != "no")

@@ -1,5 +1,6 @@
 """How Ray starts the workers of an attempt, and where."""
 
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -7,6 +8,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 
 from launcher.plan.placement import Placement
 from launcher.train.cluster import Cluster
+from launcher.train.engines.ops import ops_are_built
 
 
 def group_settings(placement: Placement, cluster: Cluster, attempt: int) -> dict[str, Any]:
@@ -28,8 +30,11 @@ def group_settings(placement: Placement, cluster: Cluster, attempt: int) -> dict
     }
 
 
-def build_operators(placement: Placement, cluster: Cluster) -> None:
+def build_operators(placement: Placement, cluster: Cluster, tell: Callable[[str], None]) -> None:
     """Build DeepSpeed's operators once on each machine, before workers would all do so."""
+    if not cluster.nodes and (placement.device != "cpu" or ops_are_built()):
+        return
+    tell("building DeepSpeed's operators, once a machine")
     task = ray.remote(_build_ops)
     selectors = [node.selector for node in cluster.nodes] or [{}]
     ray.get([task.options(num_cpus=0, label_selector=one).remote(placement.device) for one in selectors])

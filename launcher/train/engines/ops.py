@@ -2,9 +2,14 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock
+
+from launcher.cluster.machine import cpu_flags
+
+OPERATOR, STAMP = "deepspeed_shm_comm", "launcher-built"
 
 
 def choose_accelerator(device: str) -> None:
@@ -25,16 +30,41 @@ def build_ops(device: str) -> None:
     one that dies with its process, and clear a leftover first. On a GPU, ZeRO runs on what PyTorch brings.
     """
     choose_accelerator(device)
-    if device != "cpu":
+    if device != "cpu" or ops_are_built():
         return
     from deepspeed.ops.op_builder.cpu import ShareMemCommBuilder
-    from torch.utils.cpp_extension import _get_build_directory
 
-    builder = ShareMemCommBuilder()
-    folder = Path(_get_build_directory(builder.name, verbose=False))
+    builder, folder = ShareMemCommBuilder(), _folder()
+    assert builder.name == OPERATOR
     with FileLock(f"{folder}.build-lock"):
         (folder / "lock").unlink(missing_ok=True)
         builder.load(verbose=False)
+        (folder / STAMP).write_text(_stamp(folder))
+
+
+def ops_are_built() -> bool:
+    """Whether what ZeRO needs on this machine's CPUs is there, found without importing DeepSpeed.
+
+    The stamp names the very file, as another Python environment builds into the same folder.
+    """
+    folder = _folder()
+    try:
+        return (folder / STAMP).read_text() == _stamp(folder)
+    except FileNotFoundError:
+        return False
+
+
+def _folder() -> Path:
+    from torch.utils.cpp_extension import _get_build_directory
+
+    return Path(_get_build_directory(OPERATOR, verbose=False))
+
+
+def _stamp(folder: Path) -> str:
+    """What an operator was compiled from and for, and when."""
+    versions = [f"{name} {version(name)}" for name in ("deepspeed", "torch", "ninja")]
+    made = (folder / f"{OPERATOR}.so").stat()
+    return "\n".join((*versions, sys.prefix, " ".join(sorted(cpu_flags())), str(made.st_mtime_ns)))
 
 
 if __name__ == "__main__":
