@@ -1,7 +1,6 @@
 """Frozen weights in 4 or 8 bits, as bitsandbytes stores them."""
 
 import torch
-from bitsandbytes.nn.modules import Linear4bit
 from torch import nn
 from transformers import BitsAndBytesConfig
 
@@ -34,6 +33,8 @@ def keep_trainable(model: nn.Module) -> None:
     The packed form serves inference alone, in bf16, and refuses outputs that 32 does not divide. 8-bit weights have
     no such form.
     """
+    from bitsandbytes.nn.modules import Linear4bit
+
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False

@@ -9,11 +9,16 @@ import ray
 import ray.train
 from ray.train import WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2.api.callback import RayTrainCallback
 
 from launcher.errors import LauncherError
 from launcher.interrupt.drain import drain_source
 from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.watch import watched
+from launcher.model.lean import lean_imports
+from launcher.recipe.method import QLora
 from launcher.recipe.strategy import DeepSpeed
 from launcher.storage.store import Store
 from launcher.train.cluster import Cluster
@@ -50,6 +55,7 @@ def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsol
         **group_settings(job.placement, cluster, job.attempt),
     )
     trainer.watch = watch
+    trainer.unused = (DatasetsCallback,) if cluster.nodes else (DatasetsCallback, PlacementGroupCleanerCallback)
     console.wait(f"starting {job.placement.workers} workers")
     with watched(inbox, {"Ray's drain": drain_source(watch.hosts)}, console.line):
         error = _fit(trainer, watch)
@@ -57,9 +63,16 @@ def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsol
 
 
 class _Trainer(TorchTrainer):
-    """Ray's trainer, but Ctrl-C stays the launcher's, which learns who controls the workers."""
+    """Ray's trainer, but Ctrl-C stays the launcher's, which learns who controls the workers, and no process is started
+    for what is not used: Ray's data sets, and the removal of placement groups from a cluster that ends with the run.
+    """
 
     watch: Watch
+    unused: tuple[type[RayTrainCallback], ...]
+
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        made: list[RayTrainCallback] = super()._create_default_callbacks()  # type: ignore[misc]  # typed as an older one
+        return [each for each in made if not isinstance(each, self.unused)]
 
     def _register_sigint_handler(self, controller: Any) -> None:
         self.watch.controller = controller
@@ -121,6 +134,7 @@ def _work(config: dict[str, Any]) -> None:
     # Imports on the node that runs it, and not in the driver
     for name, value in config.pop("secrets").items():
         os.environ.setdefault(name, value)
-    from launcher.train.worker import work
-
+    job: Job = config["job"]
+    with lean_imports(quantised=isinstance(job.recipe.method, QLora)):
+        from launcher.train.worker import work
     work(config)
