@@ -21,7 +21,7 @@ from launcher.storage.retry import Retry
 from launcher.storage.store import Store
 from tests.checkpoint.saving import SLOTS, destination, save, savers, state, whole
 
-KILLS = 8
+KILLS = 4
 LAST_STEPS = 5
 
 

@@ -113,6 +113,7 @@ def test_the_machine_behind_a_slow_link_is_named(cluster):
     assert "cable and port of n3" in slow["mend"]
 
 
+@pytest.mark.slow
 def test_the_machine_that_computes_slowly_is_named(cluster):
     with throttled(cluster[1][1]):
         done = doctor(cluster, "--only", "straggler")

@@ -1,10 +1,11 @@
-"""A machine that is lost, and one that comes: the same driver goes on with fewer, and grows back."""
+"""A machine that is lost or cut off, and one that comes: the same driver goes on with fewer, and grows back."""
 
 import json
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -12,7 +13,7 @@ from launcher.chaos.same import losses
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
-from tests.nodes.hosts import hosts
+from tests.nodes.hosts import Host, hosts
 from tests.nodes.ray_on import ray_environment, ray_on, start_node
 from tests.small import SMALL
 
@@ -28,8 +29,15 @@ SLOWLY = {
 """Steps that change little, so that what rounding does stays small, whatever the number of steps in all."""
 
 
+def raylets(host: Host) -> list[psutil.Process]:
+    return [each for each in host.processes() if each.name() == "raylet"]
+
+
 @pytest.mark.slow
-def test_a_run_goes_on_with_fewer_machines_when_one_is_lost_and_grows_back_when_another_comes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["killed", "cut off"])
+def test_a_run_goes_on_with_fewer_machines_when_one_is_lost_and_grows_back_when_another_comes(
+    tmp_path: Path, how: str
+) -> None:
     small = SMALL | {"training": SMALL["training"] | SLOWLY}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     profile = {"backend": "ray", "nodes": 2, "min_nodes": 1, "storage": str(tmp_path / "runs")}
@@ -59,9 +67,17 @@ def test_a_run_goes_on_with_fewer_machines_when_one_is_lost_and_grows_back_when_
         words = ("run", "small.yaml", "--cluster", "two.yaml", "--run-id", "grown")
         driver = head.start(*LAUNCHER, *words, log=tmp_path / "driver.log", folder=tmp_path, environment=environment)
         until_committed(1)
-        other.unplug()
-        print(f"lost a machine: {until_committed(2):.0f} s to the next commit, on one")
-        start_node(third, address, tmp_path)
+        if how == "killed":
+            other.unplug()
+        else:
+            other.part()  # its rank runs on, and sees the storage as before
+        print(f"{how}: {until_committed(2):.0f} s to the next commit, on one")
+        if how == "cut off":
+            other.join()
+            _, left = psutil.wait_procs(raylets(other), timeout=WITHIN_S)
+            assert not left, "Ray's own node does not go on in a cluster that gave it up"
+        coming = third if how == "killed" else other
+        start_node(coming, address, tmp_path)
         print(f"another came: {until_committed(3):.0f} s to the next commit, on two")
         stopped = head.run(*LAUNCHER, "stop", "grown", folder=tmp_path, environment=environment, within=WITHIN_S)
         assert stopped.returncode == 0, stopped.stderr
@@ -78,7 +94,9 @@ def test_a_run_goes_on_with_fewer_machines_when_one_is_lost_and_grows_back_when_
     print((tmp_path / "driver.log").read_text())
     entries = Journal(store).entries()
     opened = [each.hosts for each in entries if isinstance(each, Open)]
-    assert opened == [("head", "other"), ("head",), ("head", "third")]
+    assert opened == [("head", "other"), ("head",), ("head", coming.name)]
+    numbers = [each.attempt for each in entries if isinstance(each, (Open, Commit))]
+    assert numbers == sorted(numbers), "what was cut off committed nothing once another attempt was open"
     closed = [each.ended for each in entries if isinstance(each, Close)]
     assert closed[1:] == ["grow", "stop"]
     assert json.loads(store.read("failures/1/cause.json"))

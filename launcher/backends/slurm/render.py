@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from launcher import __version__
+from launcher.backends.pasted import refuse_told_secrets, refuse_variables
 from launcher.backends.submission import Submission
 from launcher.cluster.slurm import Container, Slurm
 from launcher.recipe.shipped import shipped_folder
@@ -22,11 +23,16 @@ def render(submission: Submission, elements: int | None = None) -> str:
 
     Args:
         elements: Of a sweep: each is a run of its own, and `%a` in the submission stands for its number, from 0.
+
+    Raises:
+        InvalidInput: the environment holds what everyone could read and may not, or what Ray would change.
     """
     from jinja2 import Environment, StrictUndefined
 
     profile = submission.profile
     assert isinstance(profile, Slurm)
+    refuse_told_secrets(profile.environment, profile.storage)
+    refuse_variables(profile.environment)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True, autoescape=False)
     environment.filters["quote"] = shlex.quote
     template = environment.from_string((shipped_folder("slurm") / TEMPLATE).read_text())

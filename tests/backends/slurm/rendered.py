@@ -18,7 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
         "nodes": 4,
         "spares": 1,
         "exclusive": True,
-        "environment": {"NCCL_DEBUG": "WARN", "NOTE": "it's $HOME `id`"},
+        "environment": {"NCCL_DEBUG": "WARN", "NOTE": "it's $5 `id`"},
         "secrets": ["WANDB_API_KEY"],
     },
     "container-pyxis": {

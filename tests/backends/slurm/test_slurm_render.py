@@ -1,17 +1,20 @@
 """Batch scripts: pinned by golden files, which `UPDATE_GOLDEN=1` writes anew."""
 
 import os
+import re
 import shlex
 import string
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from launcher.backends.pasted import PASSWORD, VARIABLE
 from launcher.backends.slurm.render import lead_s
 from launcher.cluster.slurm import Slurm
+from launcher.errors import InvalidInput
 from tests.backends.slurm.rendered import CASES, GOLDEN, rendered, submission
 
 SHELL_LINES = 40
@@ -39,10 +42,26 @@ def test_names_of_secrets_are_not_in_the_script():
 
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=30))
 def test_a_variable_of_the_profile_reaches_the_job_as_it_is(value):
+    assume(not VARIABLE.search(value) and not PASSWORD.search(value))
     text = rendered("one-node", environment={"NOTE": value})
     (line,) = [line for line in text.splitlines() if line.startswith("export NOTE=")]
     said = subprocess.run(["bash", "-c", f'{line}; printf %s "$NOTE"'], capture_output=True, text=True, check=True)
     assert said.stdout == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("CACHE", "$SCRATCH/hub", "names a variable"),
+        ("CACHE", "${SCRATCH}/hub", "names a variable"),
+        ("HF_TOKEN", "plugh", "put the name HF_TOKEN into cluster.secrets"),
+        ("PROXY", "http://me:plugh@proxy", "has a password in it"),
+    ],
+)
+def test_what_ray_would_change_and_what_nobody_may_read_is_refused_in_variables(name, value, why):
+    with pytest.raises(InvalidInput, match=re.escape(why)) as refused:
+        rendered("one-node", environment={name: value})
+    assert str(refused.value).startswith(f"cluster.environment.{name}: ")
 
 
 @pytest.mark.parametrize("field", ["partition", "account", "qos", "constraint", "exclude", "reservation", "gres_type"])
@@ -55,6 +74,7 @@ def test_what_a_shell_would_take_apart_is_refused_in_names(field, bad, place):
 
 @given(st.text(string.printable, max_size=20))
 def test_no_field_can_add_a_line_to_the_options(text):
+    assume(not VARIABLE.search(text))
     fields = dict.fromkeys(("python", "folder"), text)
     try:
         script = rendered("one-node", **fields, environment={"NOTE": text}, setup=[])

@@ -100,7 +100,7 @@ def test_a_kept_index_that_was_damaged_is_fetched_again(
 
 @pytest.mark.usefixtures("many_parts")
 @pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("rate", [0.1, 0.3])
+@pytest.mark.parametrize("rate", [pytest.param(0.1, marks=pytest.mark.slow), 0.3])
 def test_a_store_that_fails_now_and_then_gives_the_undisturbed_index(
     server: str, proxy: FaultProxy, tmp_path: Path, rate: float, kept: bool
 ) -> None:
