@@ -1,5 +1,6 @@
 """Training as a job of a real Slurm on two nodes, from one command to the end."""
 
+import math
 import re
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 import ray
 
 import launcher as launcher_package
+from launcher.chaos.same import compare
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
@@ -22,6 +24,8 @@ ENDLESS = {"max_steps": 100_000, "save_steps": 10, "save_total_limit": 3, "lr_sc
 """Ended where all has happened, however fast the machine; until then a step does not depend on how many there are."""
 SHIPPED = ("recipes", "cluster", "slurm")
 """Folders of the checkout that are in the wheel."""
+WARNED_S = 45.0
+"""Before its limit at which a job that asks for 15 s is warned at the earliest."""
 
 
 def entries(slurm: Cluster, run_id: str, kind: type) -> list:
@@ -119,18 +123,42 @@ def test_cancel_ends_a_running_job_and_leaves_nothing(slurm):
         raise
 
 
-def test_a_time_limit_requeues_the_job_until_it_is_done(slurm):
-    write_recipe(slurm, "limited.yaml", max_steps=100_000, save_steps=100)
-    write_profile(slurm, "short.yaml", time="3", lead_seconds=20.0)
+def pace(slurm: Cluster) -> tuple[float, float]:
+    """Of `limited.yaml` here and now: steps a second, and seconds that all else takes."""
+    words = ("run", "limited.yaml", "training.max_steps=100", "cluster.storage=trial", "cluster.workers=2")
+    began = time.monotonic()
+    done = launcher(slurm, *words)
+    took = re.search(r"^trained to step 100 in (\d+) s", done.out, re.MULTILINE)
+    assert took is not None, done.out + done.err
+    training = max(float(took[1]), 1.0)
+    return 100 / training, time.monotonic() - began - training
+
+
+def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_undisturbed_run(slurm):
+    limited = {"global_batch_size": 16, "save_steps": 20, "save_total_limit": 2}
+    write_recipe(slurm, "limited.yaml", **limited, max_steps=1)
+    rate, rest = pace(slurm)
+    minutes = math.ceil((1.5 * rest + WARNED_S + 60) / 60)
+    steps = int(2.5 * rate * (60 * minutes - 1.5 * rest - WARNED_S))
+    write_recipe(slurm, "limited.yaml", **limited, max_steps=steps)
+    write_profile(slurm, "short.yaml", time=str(minutes), lead_seconds=15.0)
+    began = time.monotonic()
     assert launcher(slurm, "submit", "limited.yaml", "--cluster", "short.yaml", "--run-id", "limited").code == 0
+    runs = slurm.folder / "runs"
     try:
-        until(lambda: len(entries(slurm, "limited", Open)) >= 2, "a second attempt", WITHIN_S + 120, every=1)
-        (first, *_) = entries(slurm, "limited", Close)
-        assert first.exit_code == 75, first
-        assert entries(slurm, "limited", Commit)
-        slurm.run("scancel", "--name=limited")
-        until_gone(slurm, "limited")
-        assert "time-limit" in output_of(slurm, "limited")
+        until_gone(slurm, "limited", within=1100)
+        closes = entries(slurm, "limited", Close)
+        print(f"{steps} steps, {len(closes)} attempts of {minutes} min in {time.monotonic() - began:.0f} s")
+        print(*entries(slurm, "limited", Open), *closes, sep="\n")
+        assert len(closes) >= 3
+        assert {(each.ended, each.exit_code) for each in closes[:-1]} == {("time-limit", 75)}
+        assert closes[-1].ended == "done"
+        calm = ("run", "limited.yaml", f"cluster.storage={runs}", "cluster.workers=2", "--run-id", "calm")
+        assert launcher(slurm, *calm, within=1000).code == 0
+        alike = compare(*(Store.open(str(runs / name)) for name in ("limited", "calm")))
+        print(alike)
+        assert (alike.weights, alike.documents, alike.loss) == (True, True, 0.0)
+        nothing_left(slurm)
     except BaseException:
         print(slurm.logs())
         raise
@@ -209,3 +237,30 @@ def test_a_node_whose_ray_does_not_start_is_named_and_ends_the_job_at_once(slurm
     finally:
         node.run("umount", program).check_returncode()
     nothing_left(slurm)
+
+
+def test_a_sweep_runs_as_one_array_and_its_runs_stand_side_by_side(slurm):
+    secrets = slurm.folder / "secrets"
+    secrets.touch(mode=0o600)
+    secrets.write_text("SECRET_WORD=plugh\n")
+    write_profile(slurm, "one.yaml", nodes=1, cpus_per_node=1, secrets=["SECRET_WORD"], secrets_file=str(secrets))
+    sweep = ("--sweep", "training.learning_rate=0.001,0.003")
+    done = submit(slurm, "swept", *sweep, cluster="one.yaml")
+    assert done.code == 0, done.err
+    places = [str(slurm.folder / "runs" / f"swept-{number}") for number in range(2)]
+    try:
+        until(lambda: slurm.queue().count("swept RUNNING") == 2, "both at once", every=0.5)
+        until_gone(slurm, "swept")
+        for number in range(2):
+            assert [each.cause for each in entries(slurm, f"swept-{number}", Close)] == ["done"]
+        compared = launcher(slurm, "compare", *places)
+        print(compared.out)
+        assert compared.code == 0, compared.err
+        assert "0.001" in compared.out
+        assert "0.003" in compared.out
+        job = re.search(r"^job +(\d+),", done.out, re.MULTILINE)[1]
+        assert "plugh" not in told_of(slurm, job) + launcher(slurm, "logs", places[1]).out
+        nothing_left(slurm)
+    except BaseException:
+        print(slurm.logs())
+        raise
