@@ -13,6 +13,7 @@ from ray.train.torch import get_device
 
 from launcher.errors import LauncherError
 from launcher.evaluate.judged import judged_metrics
+from launcher.evaluate.score import Scores
 from launcher.model.adapt import TrainableModel
 from launcher.model.fetch import fetch_model
 from launcher.model.packing import use_varlen
@@ -102,14 +103,19 @@ def _run(rank: Rank, data: JudgedData) -> None:
         milestones.finish()
         tuned = _score(rank, "tuned", model, data.test, pad_id)
         if tracks is not None:
-            tracks.emit("result", step, base=base, tuned=tuned)
+            test, scores = data.test, {"base": base, "tuned": tuned}
+            tracks.emit(
+                "result",
+                step,
+                **{which: judged_metrics(test.rows, each, test.truths) for which, each in scores.items()},
+            )
         commit_model(rank, model, tokenizer, step)
 
 
-def _score(rank: Rank, which: Which, model: TrainableModel, test: Judged, pad_id: int) -> dict[str, float]:
-    """Score the test rows; returns their metrics."""
+def _score(rank: Rank, which: Which, model: TrainableModel, test: Judged, pad_id: int) -> Scores:
+    """Score the test rows. Metrics are for the end: the first step need not wait for what they import."""
     rank.tell(Stage(f"scoring the {which} model on {len(test.rows):,} test rows"))
-    return judged_metrics(test.rows, score_once(rank, which, model, test.rows, pad_id), test.truths)
+    return score_once(rank, which, model, test.rows, pad_id)
 
 
 def _train(rank: Rank, loop: Loop, milestones: Milestones, saving: Saving | None, tracks: Tracks | None) -> int:
