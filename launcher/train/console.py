@@ -10,7 +10,7 @@ from rich.status import Status
 from launcher.evaluate.metrics import ClassificationMetrics
 from launcher.evaluate.table import results_table
 from launcher.train.desk import Message, Note, Progress, Stage
-from launcher.train.meters import StepRecord
+from launcher.train.step_record import StepRecord
 
 PLAIN_INTERVAL_S = 5.0
 """Without a terminal, seconds between two progress lines at least."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from launcher.errors import LauncherError
 from launcher.interrupt.notice import Kind
-from launcher.train.meters import StepRecord
+from launcher.train.step_record import StepRecord
 
 
 @dataclass(frozen=True, slots=True)

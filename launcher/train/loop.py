@@ -17,10 +17,11 @@ from launcher.train.cadence import Moment
 from launcher.train.engines.engine import Engine, Update
 from launcher.train.feed import Feed, StepFeed
 from launcher.train.loss import summed_loss
-from launcher.train.meters import Countdown, Speedometer, StepRecord, peak_memory_gib
+from launcher.train.meters import Countdown, Speedometer, peak_memory_gib
 from launcher.train.noted import note_step
 from launcher.train.schedule import Schedule
 from launcher.train.seeds import seed_micro_batch
+from launcher.train.step_record import StepRecord
 
 
 @dataclass(frozen=True, slots=True)

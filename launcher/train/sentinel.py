@@ -17,8 +17,8 @@ from launcher.recipe.sentinel import Sentinel as Settings
 from launcher.recipe.training import Training
 from launcher.track.tracks import Tracks
 from launcher.train.feed import Feed
-from launcher.train.meters import StepRecord
 from launcher.train.rollback import RollBack
+from launcher.train.step_record import StepRecord
 
 CONSISTENT = 1.4826
 """Times the median absolute deviation is the standard deviation of normal values (https://doi.org/10.2307/2291267)."""

@@ -103,12 +103,9 @@ def _run(rank: Rank, data: JudgedData) -> None:
         milestones.finish()
         tuned = _score(rank, "tuned", model, data.test, pad_id)
         if tracks is not None:
-            test, scores = data.test, {"base": base, "tuned": tuned}
-            tracks.emit(
-                "result",
-                step,
-                **{which: judged_metrics(test.rows, each, test.truths) for which, each in scores.items()},
-            )
+            test = data.test
+            of_base, of_tuned = (judged_metrics(test.rows, scores, test.truths) for scores in (base, tuned))
+            tracks.emit("result", step, base=of_base, tuned=of_tuned)
         commit_model(rank, model, tokenizer, step)
 
 

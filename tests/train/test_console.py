@@ -7,7 +7,7 @@ from rich.console import Console
 
 from launcher.train.console import RunConsole, progress_line
 from launcher.train.desk import Progress, Stage
-from launcher.train.meters import StepRecord
+from launcher.train.step_record import StepRecord
 
 
 def record(step: int, *, mfu: float | None = None) -> StepRecord:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from launcher.data.stream.cursor import Stretch
 from launcher.recipe.sentinel import Sentinel as Settings
 from launcher.recipe.training import Training
-from launcher.train.meters import StepRecord
 from launcher.train.rollback import RollBack
 from launcher.train.sentinel import Guard, Seen, Sentinel, horizon, scatter
+from launcher.train.step_record import StepRecord
 from tests.memory_set import MemorySet
 from tests.train.ranks import examples
 
