@@ -150,6 +150,7 @@ def test_the_finished_model_is_exported(bench: Bench, damaged: Damaged, resumed:
     assert "is not empty" in the_one_line(again, code=2)
 
 
+@pytest.mark.slow
 def test_any_commit_is_exported_and_the_last_one_is_the_finished_model(
     bench: Bench, damaged: Damaged, resumed: Ended
 ) -> None:

@@ -70,6 +70,7 @@ def test_texts_are_packed_and_learnt(verses: Bench, packed: str) -> None:
 
 
 @pytest.mark.usefixtures("packed")
+@pytest.mark.slow
 def test_a_second_run_finds_the_data_prepared_and_takes_the_same_steps(verses: Bench) -> None:
     ended = verses.launcher("run", "packed.yaml", "training.max_steps=3", "--run-id", "second")
     assert ended.code == 0, ended.err

@@ -77,6 +77,7 @@ def test_a_recipe_of_each_method_and_task_passes_every_stage(words: tuple[str, .
     check_all(passed(bench, *words))
 
 
+@pytest.mark.slow
 def test_with_a_profile_of_other_machines_what_would_be_submitted_is_rendered_too(bench: Bench) -> None:
     profile = {"backend": "slurm", "time": "60", "cpus_per_node": 8, "gpus_per_node": 1, "accelerator": "A100-80"}
     (bench.folder.parent / "slurm.yaml").write_text(yaml.safe_dump({**profile, "folder": "../jobs"}))

@@ -47,7 +47,7 @@ def test_a_killed_rank_is_named_with_its_log_where_the_budget_of_crashes_is_spen
     assert closed["cause"].endswith(line.partition("the last: ")[2])
 
 
-@pytest.mark.parametrize(("how", "code"), [("Ctrl-C", 0), ("SIGTERM", 75)])
+@pytest.mark.parametrize(("how", "code"), [pytest.param("Ctrl-C", 0, marks=pytest.mark.slow), ("SIGTERM", 75)])
 def test_a_run_that_is_told_to_end_says_so_closes_its_journal_and_leaves_nothing(
     bench: Bench, how: str, code: int
 ) -> None:

@@ -103,6 +103,7 @@ def test_sigterm_commits_the_current_step_and_the_next_start_ends_bit_for_bit_as
     assert check_every_document_once(made, tmp_path) > 3
 
 
+@pytest.mark.slow
 def test_launcher_stop_ends_with_0_and_the_run_can_be_gone_on_with(bench: StoreBench, undisturbed: Trial) -> None:
     made = trial(bench, "stopped")
     with made.attempt() as attempt:
@@ -149,6 +150,7 @@ def test_ctrl_c_twice_ends_at_once_with_130(bench: StoreBench) -> None:
         assert (closes(made)[-1].cause, closes(made)[-1].exit_code) == ("cancelled", 130)
 
 
+@pytest.mark.slow
 def test_a_notice_before_training_begins_ends_the_attempt_at_once(bench: StoreBench) -> None:
     made = trial(bench, "early", LONG)
     with made.attempt() as attempt:
@@ -184,6 +186,7 @@ def test_a_killed_worker_costs_an_attempt_and_the_same_driver_ends_bit_for_bit_a
     assert any(name.startswith("failures/1/rank-") for name in made.store.list("failures"))
 
 
+@pytest.mark.slow
 def test_bad_data_gives_up_with_one_line_that_names_cause_and_mend(bench: StoreBench, undisturbed: Trial) -> None:
     storage = bench.folder / "damaged"
     shards = sorted((bench.runs / "datasets").glob("*/shards/*.arrow"))

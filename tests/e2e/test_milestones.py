@@ -80,6 +80,7 @@ def test_the_best_evaluation_gives_the_model(bench: Bench, evaluated: Ended) -> 
     assert f"the best evaluation was that after step {best['step']}: its weights stay" in evaluated.out
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_nothing_gets_better(bench: Bench) -> None:
     ended = bench.launcher(
         "run",
@@ -107,6 +108,7 @@ CHAT = """\
 {% if add_generation_prompt %}<|assistant|>{% endif %}"""
 
 
+@pytest.mark.slow
 def test_conversations_are_learnt_and_a_broken_one_is_told_by_its_row(bench: Bench) -> None:
     def talk(number: int) -> list[dict[str, str]]:
         return [
