@@ -35,10 +35,13 @@ RankFunction = Callable[..., Any]
 def on_ranks(world: int, folder: Path, function: RankFunction, *arguments: Any) -> list[Any]:
     """What `function(rank, world, *arguments)` returns on each rank of a gloo group of new processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # one process imports, and all ranks are forked from it
+    context.set_forkserver_preload([__name__])
     results = context.SimpleQueue()
     processes = [
-        context.Process(target=_enter, args=(results, str(folder / "meeting"), rank, world, function, arguments))
+        context.Process(
+            target=_enter, args=(results, str(folder / "meeting"), rank, world, function, arguments, dict(os.environ))
+        )
         for rank in range(world)
     ]
     for process in processes:
@@ -52,8 +55,16 @@ def on_ranks(world: int, folder: Path, function: RankFunction, *arguments: Any) 
 
 
 def _enter(
-    results: Any, meeting: str, rank: int, world: int, function: RankFunction, arguments: tuple[Any, ...]
+    results: Any,
+    meeting: str,
+    rank: int,
+    world: int,
+    function: RankFunction,
+    arguments: tuple[Any, ...],
+    environment: dict[str, str],
 ) -> None:
+    os.environ.clear()  # it is the one of the time when the first rank of all was forked
+    os.environ.update(environment)
     torch.set_num_threads(1)
     os.environ["LOCAL_RANK"] = str(rank)
     try:
