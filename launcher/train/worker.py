@@ -27,7 +27,7 @@ from launcher.track.tracks import Tracks
 from launcher.train.assemble import make_loop
 from launcher.train.cadence import log_due
 from launcher.train.desk import Desk, Progress, RankFailure, Seated, Stage
-from launcher.train.engines.ops import choose_accelerator
+from launcher.train.engines.ops import choose_accelerator, use_built_ops
 from launcher.train.job import Job, Judged, JudgedData
 from launcher.train.loop import Loop, train
 from launcher.train.milestones import Milestones
@@ -81,6 +81,8 @@ def _run(rank: Rank, data: JudgedData) -> None:
     check_precision(recipe.training.precision, rank.device)
     if isinstance(recipe.strategy, DeepSpeed):
         choose_accelerator(rank.device.type)
+        if rank.device.type == "cpu":
+            use_built_ops()
     folder = fetch_model(rank.job.base)
     tokenizer = load_tokenizer(folder, recipe.model)
     pad_id = int(tokenizer.pad_token_id)

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from filelock import FileLock
@@ -54,16 +55,37 @@ def ops_are_built() -> bool:
         return False
 
 
+def use_built_ops() -> None:
+    """Hand DeepSpeed the operator that is known to be built, in this process.
+
+    It would ask ninja for it in every rank, under a lock that the builder of another run takes for a leftover.
+    """
+    from deepspeed.ops.op_builder.builder import OpBuilder
+
+    if OPERATOR in OpBuilder._loaded_ops or not ops_are_built():
+        return
+    spec = spec_from_file_location(OPERATOR, _library(_folder()))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    OpBuilder._loaded_ops[OPERATOR] = module
+
+
 def _folder() -> Path:
     from torch.utils.cpp_extension import _get_build_directory
 
     return Path(_get_build_directory(OPERATOR, verbose=False))
 
 
+def _library(folder: Path) -> Path:
+    return folder / f"{OPERATOR}.so"
+
+
 def _stamp(folder: Path) -> str:
     """What an operator was compiled from and for, and when."""
     versions = [f"{name} {version(name)}" for name in ("deepspeed", "torch", "ninja")]
-    made = (folder / f"{OPERATOR}.so").stat()
+    made = _library(folder).stat()
     return "\n".join((*versions, sys.prefix, " ".join(sorted(cpu_flags())), str(made.st_mtime_ns)))
 
 
