@@ -38,9 +38,10 @@ def on_ranks(world: int, folder: Path, function: RankFunction, *arguments: Any) 
     context = multiprocessing.get_context("forkserver")  # one process imports, and all ranks are forked from it
     context.set_forkserver_preload([__name__])
     results = context.SimpleQueue()
+    told = pickle.dumps(arguments)  # multiprocessing would pass each tensor as a file descriptor, of 256 at the most
     processes = [
         context.Process(
-            target=_enter, args=(results, str(folder / "meeting"), rank, world, function, arguments, dict(os.environ))
+            target=_enter, args=(results, str(folder / "meeting"), rank, world, function, told, dict(os.environ))
         )
         for rank in range(world)
     ]
@@ -60,7 +61,7 @@ def _enter(
     rank: int,
     world: int,
     function: RankFunction,
-    arguments: tuple[Any, ...],
+    arguments: bytes,
     environment: dict[str, str],
 ) -> None:
     os.environ.clear()  # it is the one of the time when the first rank of all was forked
@@ -69,7 +70,7 @@ def _enter(
     os.environ["LOCAL_RANK"] = str(rank)
     try:
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
-        results.put((rank, pickle.dumps(function(rank, world, *arguments))))
+        results.put((rank, pickle.dumps(function(rank, world, *pickle.loads(arguments)))))
         distributed.destroy_process_group()
     except BaseException:
         results.put((rank, traceback.format_exc()))
