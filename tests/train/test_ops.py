@@ -50,9 +50,11 @@ def test_an_operator_of_another_time_or_without_its_stamp_is_not_taken(
 ) -> None:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(built.parent))
     assert ops_are_built()
-    stamp = (built / STAMP).read_text()
+    stamp = (built / STAMP).read_bytes()
     (built / STAMP).unlink()
     assert not ops_are_built()
-    (built / STAMP).write_text(stamp)
+    (built / STAMP).write_bytes(b"\xff" + stamp[:40])
+    assert not ops_are_built(), "a broken stamp"
+    (built / STAMP).write_bytes(stamp)
     os.utime(built / f"{OPERATOR}.so", ns=(1, 1))
     assert not ops_are_built()

@@ -40,7 +40,7 @@ def build_ops(device: str) -> None:
     with FileLock(f"{folder}.build-lock"):
         (folder / "lock").unlink(missing_ok=True)
         builder.load(verbose=False)
-        (folder / STAMP).write_text(_stamp(folder))
+        (folder / STAMP).write_bytes(_stamp(folder))
 
 
 def ops_are_built() -> bool:
@@ -50,7 +50,7 @@ def ops_are_built() -> bool:
     """
     folder = _folder()
     try:
-        return (folder / STAMP).read_text() == _stamp(folder)
+        return (folder / STAMP).read_bytes() == _stamp(folder)
     except FileNotFoundError:
         return False
 
@@ -82,11 +82,11 @@ def _library(folder: Path) -> Path:
     return folder / f"{OPERATOR}.so"
 
 
-def _stamp(folder: Path) -> str:
+def _stamp(folder: Path) -> bytes:
     """What an operator was compiled from and for, and when."""
     versions = [f"{name} {version(name)}" for name in ("deepspeed", "torch", "ninja")]
     made = _library(folder).stat()
-    return "\n".join((*versions, sys.prefix, " ".join(sorted(cpu_flags())), str(made.st_mtime_ns)))
+    return "\n".join((*versions, sys.prefix, " ".join(sorted(cpu_flags())), str(made.st_mtime_ns))).encode()
 
 
 if __name__ == "__main__":
