@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import psutil
+import pytest
 import torch
 
 from launcher.checkpoint.entries import Commit, Open
@@ -21,7 +22,6 @@ from launcher.storage.retry import Retry
 from launcher.storage.store import Store
 from tests.checkpoint.saving import SLOTS, destination, save, savers, state, whole
 
-KILLS = 4
 LAST_STEPS = 5
 
 
@@ -47,20 +47,21 @@ def attempt(url: str, folder: str, begun: Event, steps: int | None) -> None:
     own.close("done", 0)
 
 
-def test_a_run_that_is_killed_time_and_again_goes_on_from_its_last_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_time_and_again_goes_on_from_its_last_commit(tmp_path: Path, kills: int) -> None:
     url, context, moments = str(tmp_path / "run"), multiprocessing.get_context("spawn"), random.Random(11)
-    for number in range(KILLS + 1):
+    for number in range(kills + 1):
         begun = context.Event()
-        steps = None if number < KILLS else LAST_STEPS
+        steps = None if number < kills else LAST_STEPS
         process = context.Process(target=attempt, args=(url, str(tmp_path / "fetched"), begun, steps))
         process.start()
         assert begun.wait(120)
         children = psutil.Process(process.pid).children(recursive=True)
-        if number < KILLS:
+        if number < kills:
             time.sleep(moments.uniform(0, 0.6))
             process.kill()
         process.join(120)
-        assert process.exitcode == (-9 if number < KILLS else 0)
+        assert process.exitcode == (-9 if number < kills else 0)
         assert psutil.wait_procs(children, timeout=60)[1] == [], "the uploader ends with it"
 
     store = Store.open(url)
@@ -68,7 +69,7 @@ def test_a_run_that_is_killed_time_and_again_goes_on_from_its_last_commit(tmp_pa
     commits = [entry for entry in entries if isinstance(entry, Commit)]
     steps_done = [commit.step for commit in commits]
     assert steps_done == list(range(1, len(commits) + 1)), "no step is lost, and none done twice"
-    assert sum(isinstance(entry, Open) for entry in entries) == KILLS + 1
+    assert sum(isinstance(entry, Open) for entry in entries) == kills + 1
     folders = {name.rpartition("/")[0] for name in store.list("checkpoints")}
     left = {str(path) for path in Path(url).rglob(f"{TEMPORARY}*")}
     assert folders >= {commit.checkpoint for commit in commits[-2:]}
