@@ -1,8 +1,10 @@
 """Named objects below one root, on a disk or in an object store."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from fsspec import AbstractFileSystem
@@ -11,6 +13,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from launcher.errors import InvalidInput, LauncherError
 from launcher.storage import local, remote
+from launcher.storage.retry import Retry
+
+Found = TypeVar("Found")
+
+READS = Retry(deadline=30.0)
+"""On top of what the store's client tries by itself, which is not every failure that may pass."""
 
 
 class AlreadyExists(LauncherError):
@@ -34,6 +42,8 @@ class Store:
 
     fs: AbstractFileSystem
     root: str
+    patient: bool = field(default=False, kw_only=True)
+    """Whether what only reads is asked again here; not where the caller does so."""
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -48,7 +58,7 @@ class Store:
             raise InvalidInput(
                 f"storage root {url}: {_one_line(error)}; give a path, or a URL whose package is installed"
             ) from error
-        return cls(fs, root.rstrip("/"))
+        return cls(fs, root.rstrip("/"), patient=not isinstance(fs, LocalFileSystem))
 
     @property
     def location(self) -> str:
@@ -72,6 +82,18 @@ class Store:
         except OSError as error:
             raise self._cannot_write(name, error) from error
 
+    def ensure(self, name: str, data: bytes) -> None:
+        """Create an object, or find it there with these very bytes: only an answer was lost.
+
+        Raises:
+            AlreadyExists: the object is there with other bytes.
+        """
+        try:
+            self.create(name, data)
+        except AlreadyExists:
+            if self.read(name) != data:
+                raise
+
     def write(self, name: str, data: bytes) -> None:
         """Write an object, or put a new one in its place."""
         path = self._path(name)
@@ -89,16 +111,16 @@ class Store:
         Raises:
             FileNotFoundError: there is none of this name.
         """
-        data: bytes = self.fs.cat_file(self._path(name))
+        data: bytes = self._asked(self.fs.cat_file, self._path(name))
         return data
 
     def exists(self, name: str) -> bool:
-        return bool(self.fs.exists(self._path(name)))
+        return bool(self._asked(self.fs.exists, self._path(name)))
 
     def folders(self) -> list[str]:
         """Sorted names of the folders right below the root; none where there is no root."""
         try:
-            found = self.fs.ls(self.root or "/", detail=True)
+            found = self._asked(self.fs.ls, self.root or "/", detail=True)
         except FileNotFoundError:
             return []
         return sorted(each["name"].rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory")
@@ -109,7 +131,7 @@ class Store:
         if self._is_local:
             paths = [str(path) for path in local.files(Path(folder or "/"))]
         else:
-            found = self.fs.find(folder, detail=True)
+            found = self._asked(self.fs.find, folder, detail=True)
             paths = [path for path, info in found.items() if info["type"] == "file" and not path.endswith("/")]
         return sorted(path.removeprefix(f"{self.root}/") for path in paths if path != folder)
 
@@ -162,7 +184,7 @@ class Store:
         if self._is_local:
             _copy([Path(source) for source in sources], targets)
         else:
-            self.fs.get(sources, [str(target) for target in targets])
+            self._asked(self.fs.get, sources, [str(target) for target in targets])
 
     def remove(self, name: str) -> None:
         """Remove an object, or a folder with all that is below it; nothing where there is neither."""
@@ -181,7 +203,7 @@ class Store:
         Raises:
             FileNotFoundError: there is none of this name.
         """
-        return int(self.fs.info(self._path(name))["size"])
+        return int(self._asked(self.fs.info, self._path(name))["size"])
 
     def modified(self, name: str) -> float:
         """When an object was written, by the store's own clock: seconds since the epoch.
@@ -189,7 +211,7 @@ class Store:
         Raises:
             FileNotFoundError: there is none of this name.
         """
-        return float(self.fs.modified(self._path(name)).timestamp())
+        return float(self._asked(self.fs.modified, self._path(name)).timestamp())
 
     def local_path(self, name: str) -> Path | None:
         """Where an object lies on this machine; None in an object store."""
@@ -204,7 +226,7 @@ class Store:
         """
         name = f".probe-{uuid4().hex}"
         try:
-            self.create(name, b"")
+            self.ensure(name, b"")
             refused = self.refuses(name)
             self.fs.rm_file(self._path(name))
         except Exception as failure:  # every object store has exceptions of its own
@@ -222,6 +244,12 @@ class Store:
         except AlreadyExists:
             return True
         return False
+
+    def _asked(self, ask: Callable[..., Found], *arguments: Any, **options: Any) -> Found:
+        """What a call that only reads answers, and may be made again."""
+        if not self.patient:
+            return ask(*arguments, **options)
+        return READS.call(self.location, lambda _: ask(*arguments, **options))
 
     def _cannot_write(self, name: str, error: OSError) -> CannotWrite:
         mend = "make room there, or see to its permissions"

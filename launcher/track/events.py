@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from launcher.storage.store import AlreadyExists, Store
+from launcher.storage.store import Store
 
 SEGMENT_NAME = re.compile(r"events/(\d+)-(\d+)-(\d+)\.jsonl")
 
@@ -41,12 +41,7 @@ class EventLog:
             return
         name = f"events/{self._origin['attempt']:06d}-{self._origin['rank']:05d}-{self._segment:06d}.jsonl"
         data = "".join(f"{line}\n" for line in self._lines).encode()
-        try:
-            self._store.create(name, data)
-        except AlreadyExists:
-            # Our own bytes mean that only the answer to the write was lost
-            if self._store.read(name) != data:
-                raise
+        self._store.ensure(name, data)
         self._segment += 1
         self._lines.clear()
 

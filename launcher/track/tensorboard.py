@@ -54,7 +54,7 @@ class TensorBoardTracker:
         self._writer = None
         if self._temporary:
             segment = Path(self._path)
-            self._store.create(self._name, segment.read_bytes())
+            self._store.ensure(self._name, segment.read_bytes())
             segment.unlink()
         self._number += 1
 

@@ -33,7 +33,7 @@ def look_at(
     from ray.exceptions import RayError
 
     store, probe = Store.open(run_url), f".probe-{uuid4().hex}"
-    store.create(probe, b"can you read this?")
+    store.ensure(probe, b"can you read this?")
     ask = ray.remote(_look)
     asking = {
         node: ask.options(num_cpus=0, label_selector=node.selector).remote(node.address, run_url, probe, list(secrets))

@@ -16,6 +16,7 @@ from launcher.evaluate.score import Scores
 from launcher.model.adapt import TrainableModel, base_only
 from launcher.model.release import BaseName, release
 from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
+from launcher.storage.retry import Retry
 from launcher.train.rank import Rank
 from launcher.train.scoring import shared_scores
 from launcher.train.weights import gathered_weights
@@ -37,7 +38,7 @@ def score_once(rank: Rank, which: Which, model: TrainableModel, rows: Sequence[T
     with base_only(model) if which == "base" else nullcontext():
         scores = shared_scores(rank, model, rows, pad_id)
     if rank.leads:
-        rank.store.create(name, json.dumps(scores).encode())
+        rank.store.ensure(name, json.dumps(scores).encode())
     return scores
 
 
@@ -55,5 +56,5 @@ def commit_model(rank: Rank, model: TrainableModel, tokenizer: "PreTrainedTokeni
             manifest = folder_manifest(Path(made))
             Path(made, "MANIFEST.json").write_bytes(manifest.content)
             rank.store.upload(Path(made), MODEL)
-        Attempt(Journal(rank.store), rank.job.attempt, rank.job.nonce).commit(step, MODEL, manifest.digest)
+        Attempt(Journal(rank.store, Retry()), rank.job.attempt, rank.job.nonce).commit(step, MODEL, manifest.digest)
     distributed.barrier()

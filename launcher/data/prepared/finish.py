@@ -61,10 +61,9 @@ def store_once(store: Store, name: str, data: bytes) -> None:
         InvalidInput: it is there with other bytes.
     """
     try:
-        store.create(name, data)
+        store.ensure(name, data)
     except AlreadyExists:
-        if store.read(name) != data:
-            raise InvalidInput(
-                f"{store.location}/{name} is there with other bytes, damaged or of another launcher; "
-                "give another folder, or remove that file"
-            ) from None
+        raise InvalidInput(
+            f"{store.location}/{name} is there with other bytes, damaged or of another launcher; "
+            "give another folder, or remove that file"
+        ) from None
