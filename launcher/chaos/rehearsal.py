@@ -46,6 +46,8 @@ class Rehearsal:
     """The run ended before them."""
     starts: int
     """Commands that it took."""
+    cold_s: float
+    """Of the undisturbed run, from its command to its first step on record."""
     next_step_s: tuple[float | None, ...]
     """Of each fault that happened, seconds to the next step on record; None where a later fault took the record."""
     alike: Alike
@@ -71,12 +73,15 @@ class Rehearsing:
         Raises:
             LauncherError: the undisturbed run fails, or the disturbed one does not come to its end.
         """
-        began = time.monotonic()
+        began = datetime.now(UTC)
         self.tell("undisturbed  runs")
         run_to_the_end([*self.words, "--run-id", "undisturbed"], self.folder, "undisturbed")
         calm = self._store("undisturbed")
-        trained_s = _trained_s(calm)
-        self.tell(f"undisturbed  ended after {time.monotonic() - began:.0f} s, {trained_s:.1f} s of them training")
+        ended, first, last = datetime.now(UTC), *_first_and_last(calm)
+        cold_s, trained_s = (first - began).total_seconds(), (last - first).total_seconds()
+        self.tell(
+            f"undisturbed  ended after {(ended - began).total_seconds():.0f} s, {trained_s:.1f} s of them training"
+        )
         left, starts = deque(plan), 0
         while self._start(left, trained_s, starts := starts + 1) != 0:
             if starts > len(plan) + SPARE:
@@ -84,7 +89,7 @@ class Rehearsing:
         disturbed = self._store("disturbed")
         ends = [*(each.time for each in self.struck[1:]), None]
         waits = [next_step_s(disturbed, each, end) for each, end in zip(self.struck, ends, strict=True)]
-        return Rehearsal(tuple(self.struck), tuple(left), starts, tuple(waits), compare(disturbed, calm))
+        return Rehearsal(tuple(self.struck), tuple(left), starts, cold_s, tuple(waits), compare(disturbed, calm))
 
     def _start(self, left: deque[Planned], trained_s: float, number: int) -> int:
         """Start the disturbed run once; returns its exit code."""
@@ -156,7 +161,11 @@ def next_step_s(store: Store, struck: Struck, until: datetime | None = None) -> 
     return (min(later) - struck.time).total_seconds() if later else None
 
 
-def _trained_s(store: Store) -> float:
-    """From the first step's record to the last one's."""
+def _first_and_last(store: Store) -> tuple[datetime, datetime]:
+    """When the first and the last step on record were noted."""
     times = [datetime.fromisoformat(event["time"]) for event in read_events(store) if event["kind"] == "step"]
-    return (times[-1] - times[0]).total_seconds() if times else 0.0
+    if not times:
+        raise LauncherError(
+            f"{store.location} has no step on record: training.logging_steps must not be above max_steps"
+        )
+    return times[0], times[-1]

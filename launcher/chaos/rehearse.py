@@ -65,7 +65,7 @@ def told(found: Rehearsal) -> list[str]:
     return [
         *lines,
         "",
-        f"starts    {found.starts}",
+        f"starts    {found.starts}; a cold one took {found.cold_s:.1f} s to its first step",
         f"weights   {'equal, bit for bit' if alike.weights else 'different'}",
         f"documents {'the same' if alike.documents else 'others'}",
         f"losses    differ by {alike.loss:.1e} at the most",

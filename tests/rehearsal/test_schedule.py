@@ -72,13 +72,13 @@ def test_the_wait_for_the_next_step_is_read_from_the_events(tmp_path: Path) -> N
 def test_the_result_names_every_fault_and_what_differs() -> None:
     happened = struck("kill-driver", 2, datetime.now(UTC))
     found = Rehearsal(
-        (happened,), (Planned("stall", 0.1, 0),), 3, (21.04,), Alike(weights=False, documents=True, loss=0)
+        (happened,), (Planned("stall", 0.1, 0),), 3, 19.96, (21.04,), Alike(weights=False, documents=True, loss=0)
     )
     assert told(found)[2:] == [
         "kill-driver          2              12           21.0 s  did it",
         "stall          the run had ended before",
         "",
-        "starts    3",
+        "starts    3; a cold one took 20.0 s to its first step",
         "weights   different",
         "documents the same",
         "losses    differ by 0.0e+00 at the most",
