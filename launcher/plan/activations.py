@@ -7,6 +7,7 @@ All sizes are bytes a token but where said otherwise.
 
 from collections.abc import Iterator
 
+from launcher.model.heads import LOGITS_AT_ONCE, PLAIN_HEADS
 from launcher.plan.parameters import linear_shapes
 from launcher.plan.setting import TRAINING, Setting, Term
 from launcher.recipe.task import has_labels
@@ -43,12 +44,16 @@ def activations(setting: Setting) -> Iterator[Term]:
 
 
 def logits(setting: Setting) -> Iterator[Term]:
-    """Logits in fp32 with their gradient, which are there while everything else is kept.
+    """Logits in fp32 with their gradient, which are there while everything else is kept: of all tokens, or of a piece
+    of them, whose share of the head's gradient is added to that of the pieces before (`launcher/model/head_loss.py`).
 
     While scoring: logits of all rows from their first label on, and one row's in fp32 twice (`evaluate/score.py`).
     """
     classes = output_classes(setting)
-    yield Term("logits and loss", LOSS_BYTES * classes * setting.tokens, phases=("loss",))
+    pieces = LOSS_BYTES * classes * tokens_at_once(setting)
+    if in_pieces(setting) and head_is_trained(setting):
+        pieces += classes * setting.hidden * setting.gradient
+    yield Term("logits and loss", pieces, phases=("loss",))
     rows, length = setting.recipe.evaluation.batch_size, setting.recipe.training.max_length
     labelled = LABEL_TOKENS if has_labels(setting.recipe.task) else length
     block = 3 * setting.compute * setting.inner * rows * length
@@ -59,7 +64,26 @@ def logits(setting: Setting) -> Iterator[Term]:
 def saved_bytes(setting: Setting) -> int:
     """Bytes that autograd keeps of a micro-batch's forward pass, with its loss."""
     kept = sum(term.size for term in activations(setting) if "loss" in term.phases)
-    return kept + 4 * output_classes(setting) * setting.tokens
+    return kept if in_pieces(setting) else kept + 4 * output_classes(setting) * setting.tokens
+
+
+def in_pieces(setting: Setting) -> bool:
+    """Whether logits are never there as a whole."""
+    return tokens_at_once(setting) < setting.tokens
+
+
+def tokens_at_once(setting: Setting) -> int:
+    """Tokens whose logits are there at a time."""
+    classes = output_classes(setting)
+    adapted = any(part.module == "lm_head" and (part.kind == "adapter" or part.duplicate) for part in setting.parts)
+    if not classes or adapted or setting.config["model_type"] not in PLAIN_HEADS:
+        return setting.tokens
+    return min(setting.tokens, max(LOGITS_AT_ONCE // classes, 1))
+
+
+def head_is_trained(setting: Setting) -> bool:
+    """The head's own weight, or the embedding that it is tied to."""
+    return setting.adapter is None or any(part.kind == "head" and part.trained for part in setting.parts)
 
 
 def output_classes(setting: Setting) -> int:
@@ -84,9 +108,8 @@ def outside_bytes(setting: Setting) -> int:
     hidden, ids = setting.hidden, 16
     if setting.config["model_type"] == "bert":
         return hidden * (_layer_norm(setting) + _mask(setting)) + ids
-    norm = first_norm_bytes(setting)
-    head_trained = setting.adapter is None or any(part.kind == "head" and part.trained for part in setting.parts)
-    return norm + (hidden * setting.compute if head_trained else 0) + ids
+    keeps_rows = head_is_trained(setting) or in_pieces(setting)
+    return first_norm_bytes(setting) + (hidden * setting.compute if keeps_rows else 0) + ids
 
 
 def first_norm_bytes(setting: Setting) -> int:

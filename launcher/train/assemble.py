@@ -3,6 +3,7 @@
 import torch
 
 from launcher.model.adapt import TrainableModel
+from launcher.model.head_loss import loss_in_head
 from launcher.model.neftune import add_neftune
 from launcher.plan.flops import peak_flops
 from launcher.train.engines.build import build_engine
@@ -18,6 +19,7 @@ def make_loop(rank: Rank, model: TrainableModel, feed: Feed) -> Loop:
     job, training = rank.job, rank.job.recipe.training
     if training.neftune_noise_alpha is not None:
         add_neftune(model, training.neftune_noise_alpha)
+    loss_in_head(model)
     optimizer = make_optimizer(model, training)
     steps = job.batches.steps
     assert steps is not None, "packs are counted before workers start"

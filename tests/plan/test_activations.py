@@ -10,11 +10,13 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
-from launcher.data.encode import IGNORED
+from launcher.model import heads
+from launcher.model.head_loss import loss_in_head
 from launcher.model.precision import PRECISIONS, autocast
 from launcher.model.scratch import make_tokenizer
 from launcher.model.tokenizer import load_tokenizer
 from launcher.model.trainable import trainable_model
+from launcher.plan import activations
 from launcher.plan.activations import identities, saved_bytes
 from launcher.plan.memory import setting_of
 from launcher.plan.setting import Setting
@@ -47,20 +49,24 @@ DORA = Lora(kind="lora", r=8, use_dora=True)
 
 @dataclass(frozen=True)
 class Rows:
-    """A micro-batch whose second row is shorter where it is padded."""
+    """A micro-batch with a label for each token, whose second row's last ones are masked."""
 
     input_ids: torch.Tensor
     padding: int
     labels: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        labels = self.input_ids.clone()
-        labels[1, self.input_ids.shape[1] - self.padding :] = IGNORED
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", self.input_ids)
+
+    @property
+    def label_tokens(self) -> int:
+        return self.labels.numel()
 
     @property
     def inputs(self) -> dict[str, torch.Tensor]:
-        return {"input_ids": self.input_ids, "attention_mask": (self.labels != IGNORED).long()}
+        mask = torch.ones_like(self.input_ids)
+        mask[1, self.input_ids.shape[1] - self.padding :] = 0
+        return {"input_ids": self.input_ids, "attention_mask": mask}
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +126,15 @@ def cases() -> Iterator[Any]:
     yield pytest.param(DORA, "bf16", DDP, False, id="dora-bf16-ddp")
 
 
+@pytest.mark.parametrize(("method", "precision"), [(FULL, "fp32"), (FULL, "bf16"), (LORA, "fp32"), (LORA, "bf16")])
+def test_logits_that_are_never_there_as_a_whole_are_not_kept(
+    llama: Path, method: Method, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (heads, activations):
+        monkeypatch.setattr(module, "LOGITS_AT_ONCE", 16 * 1000)
+    test_what_a_llama_keeps_for_backward_is_within_a_tenth(llama, method, precision, DDP, checkpointing=False)
+
+
 @pytest.mark.parametrize(("method", "precision", "strategy", "checkpointing"), cases())
 def test_what_a_llama_keeps_for_backward_is_within_a_tenth(
     llama: Path, method: Method, precision: str, strategy: Strategy, checkpointing: bool
@@ -142,6 +157,7 @@ def trained_model(asked: Recipe, folder: Path) -> nn.Module:
         for weight in model.parameters():
             if weight.is_floating_point() and not (asked.strategy.key == "zero3" and weight.requires_grad):
                 weight.data = weight.data.to(PRECISIONS["bf16"])
+    loss_in_head(model)
     return model.train()
 
 
