@@ -161,26 +161,27 @@ def _tally(feed: StepFeed | None, loss: float, saving: Saving | None) -> Tally:
 
 def _step(loop: Loop, step: int, feed: StepFeed, agreed: Tally, *, last: bool) -> _Done:
     learning_rate = loop.schedule.set(feed.position)
-    loss = accumulate(loop, step, feed, agreed.label_tokens)
+    share = accumulate(loop, step, feed, agreed.label_tokens)
     update = loop.engine.step()
+    loss = float(share) * agreed.label_tokens  # read after the step: a device would stand still in between
     if not update.applied:
         loop.schedule.skipped += 1
     moment = Moment(step + 1, loop.steps, last=last, epoch_ended=bool(feed.ended))
     return _Done(moment, agreed, update, learning_rate, loss, feed.progress)
 
 
-def accumulate(loop: Loop, step: int, feed: StepFeed, label_tokens: float) -> float:
-    """Forward and backward of a step's micro-batches; returns this rank's summed cross-entropy in nats.
+def accumulate(loop: Loop, step: int, feed: StepFeed, label_tokens: float) -> torch.Tensor:
+    """Forward and backward of a step's micro-batches; returns this rank's share of the mean cross-entropy, in nats.
 
     Each loss is divided by the labels of the global batch and gradients are summed: the gradient is then that of
     the mean over all labels, whatever the number of ranks and micro-batches.
     """
     share = torch.zeros((), dtype=torch.float64, device=loop.device)
     for index, (first_pack, batch) in enumerate(feed.batches):
-        seed_micro_batch(loop.seed, step, first_pack)
+        seed_micro_batch(loop.seed, step, first_pack, loop.device)
         loss_of = partial(_share_of_mean, batch=batch.to(loop.device), label_tokens=label_tokens)
         share += loop.engine.accumulate(loss_of, last=index == len(feed.batches) - 1)
-    return float(share) * label_tokens
+    return share
 
 
 def _share_of_mean(model: nn.Module, *, batch: Batch | PackedBatch, label_tokens: float) -> torch.Tensor:

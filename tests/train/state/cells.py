@@ -113,7 +113,7 @@ def train(run: Run, steps: Iterable[int]) -> list[float]:
         micro = [mine[place : place + MICRO_BATCH] for place in range(0, len(mine), MICRO_BATCH)]
         loss = torch.zeros(())
         for number, numbers in enumerate(micro):
-            seed_micro_batch(7, step, numbers[0])
+            seed_micro_batch(7, step, numbers[0], torch.device("cpu"))
             loss_of = partial(_loss, ids=ids[list(numbers)], labels=labels[list(numbers)], label_tokens=label_tokens)
             loss += run.engine.accumulate(loss_of, last=number == len(micro) - 1)
         run.engine.step()
