@@ -18,7 +18,6 @@ from launcher.recipe.strategy import Ddp, DeepSpeed, Strategy
 from launcher.recipe.training import Training
 from tests.train import ranks
 
-WORLD = 2
 DDP = Ddp(kind="ddp")
 ZERO3 = DeepSpeed(kind="deepspeed", zero_stage=3)
 
@@ -84,14 +83,15 @@ def load(rank: int, world: int, folders: list[str], method: Method, strategy: St
     return highest, stays
 
 
+@pytest.mark.parametrize(("world", "limit"), [(2, 0.85), pytest.param(4, 0.7, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "method", [Full(kind="full"), Lora(kind="lora"), QLora(kind="qlora")], ids=lambda one: one.kind
 )
-def test_two_ranks_take_about_half_of_the_model_each(
-    llama: Path, stories: Path, tmp_path: Path, method: Method
+def test_each_rank_takes_about_its_share_of_the_model(
+    llama: Path, stories: Path, tmp_path: Path, method: Method, world: int, limit: float
 ) -> None:
     folders = [str(stories), str(llama)]
-    found = ranks.on_ranks(WORLD, tmp_path / "two", load, folders, method, ZERO3)
+    found = ranks.on_ranks(world, tmp_path / "shared", load, folders, method, ZERO3)
     on_disk = sum(file.stat().st_size for file in llama.glob("*.safetensors"))
     if isinstance(method, QLora):  # 4 bits a weight and their constants, as one rank alone holds them
         ((_, whole),) = ranks.on_ranks(1, tmp_path / "alone", load, folders, method, DDP)
@@ -101,5 +101,5 @@ def test_two_ranks_take_about_half_of_the_model_each(
         print(
             f"{method.kind} rank {rank}: peak {peak / whole:.2f}, stays {stays / whole:.2f} of {whole / 2**20:.0f} MiB"
         )
-    assert all(peak < 0.85 * whole for peak, _ in found)
-    assert all(stays < 0.85 * whole for _, stays in found)
+    assert all(peak < limit * whole for peak, _ in found)
+    assert all(stays < limit * whole for _, stays in found)
