@@ -5,6 +5,7 @@ import re
 import sys
 import time
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from launcher.chaos.same import compare
 from launcher.checkpoint.entries import Close, Commit, Open
 from launcher.checkpoint.journal import Journal
 from launcher.storage.store import Store
+from launcher.track.events import read_events
 from tests.backends.slurm.conftest import write_profile, write_recipe
 from tests.backends.slurm.test_slurm_submit import WITHIN_S, launcher, output_of, submit
 from tests.nodes.slurm_on import Cluster, until
@@ -124,22 +126,22 @@ def test_cancel_ends_a_running_job_and_leaves_nothing(slurm):
 
 
 def pace(slurm: Cluster) -> tuple[float, float]:
-    """Of `limited.yaml` here and now: steps a second, and seconds that all else takes."""
-    words = ("run", "limited.yaml", "training.max_steps=100", "cluster.storage=trial", "cluster.workers=2")
-    began = time.monotonic()
-    done = launcher(slurm, *words)
-    took = re.search(r"^trained to step 100 in (\d+) s", done.out, re.MULTILINE)
-    assert took is not None, done.out + done.err
-    training = max(float(took[1]), 1.0)
-    return 100 / training, time.monotonic() - began - training
+    """Of `limited.yaml` on these nodes now: steps a second, and seconds from its submission to the first step."""
+    began = datetime.now(UTC)
+    words = ("submit", "limited.yaml", "training.max_steps=60", "--cluster", "two.yaml", "--run-id", "pace")
+    assert launcher(slurm, *words).code == 0
+    until_gone(slurm, "pace")
+    store = Store.open(str(slurm.folder / "runs" / "pace"))
+    times = [datetime.fromisoformat(event["time"]) for event in read_events(store) if event["kind"] == "step"]
+    return (len(times) - 1) / (times[-1] - times[0]).total_seconds(), (times[0] - began).total_seconds()
 
 
 def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_undisturbed_run(slurm):
     limited = {"global_batch_size": 16, "save_steps": 20, "save_total_limit": 2}
     write_recipe(slurm, "limited.yaml", **limited, max_steps=1)
-    rate, rest = pace(slurm)
-    minutes = math.ceil((1.5 * rest + WARNED_S + 60) / 60)
-    steps = int(2.5 * rate * (60 * minutes - 1.5 * rest - WARNED_S))
+    rate, start = pace(slurm)
+    minutes = math.ceil((1.5 * start + WARNED_S + 60) / 60)
+    steps = int(2.5 * rate * (60 * minutes - start - WARNED_S))
     write_recipe(slurm, "limited.yaml", **limited, max_steps=steps)
     write_profile(slurm, "short.yaml", time=str(minutes), lead_seconds=15.0)
     began = time.monotonic()
