@@ -25,7 +25,7 @@ from launcher.recipe.recipe import Recipe
 
 RECIPE = "stories260k/sst2-lora"
 OVERRIDES = ("training.max_steps=1", "training.save_strategy=no")
-TEST = "text\tlabel\na fine film\t1\na dull film\t0\n"
+TEST = "a fine film\t1\na dull film\t0\n"
 """The launcher scores test rows before it trains, so there are two."""
 TRL = Path(__file__).with_name("starting") / "trl_start.py"
 

@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch import distributed
 from torch.nn import functional
-from transformers import Trainer, TrainerCallback, TrainingArguments, get_scheduler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, get_scheduler
 
 from benchmarks.stepping.work import BATCH, CASES, LEARNING_RATE, median_step, model, rows, write_base
 from launcher.data.encode import Example
@@ -125,9 +125,10 @@ def trainer(case: str, steps: int, folder: Path) -> Times:
         batch = collate(found, pad_id=0)
         return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": batch.labels.long()}
 
-    Trainer(
-        model(case, folder), arguments, train_dataset=ordered(steps), data_collator=inputs, callbacks=[clock]
-    ).train()
+    data = ordered(steps)
+    made = Trainer(model(case, folder), arguments, train_dataset=data, data_collator=inputs, callbacks=[clock])
+    made.remove_callback(PrinterCallback)
+    made.train()
     yield from clock.times
 
 

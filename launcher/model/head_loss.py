@@ -78,7 +78,8 @@ def _forward(head: nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
     if len(rows) <= at_once:
         return _piece(head, rows, asked.labels)
     pieces = zip(torch.split(rows, at_once), torch.split(asked.labels, at_once), strict=True)
-    losses = [checkpoint(_piece, head, *each, use_reentrant=False) for each in pieces]
+    # Nothing random is in a piece, and to keep the state of random numbers would stop a device for each
+    losses = [checkpoint(_piece, head, *each, use_reentrant=False, preserve_rng_state=False) for each in pieces]
     return torch.stack(losses).sum()
 
 
