@@ -31,6 +31,8 @@ chaos: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.zero_step
+	$(BIN)/python -m benchmarks.loss_memory
 	$(BIN)/python -m benchmarks.checkpoint
 	$(BIN)/python -m benchmarks.loader
 
