@@ -148,7 +148,7 @@ def test_a_time_limit_requeues_the_job_until_it_is_done_in_the_weights_of_the_un
     assert launcher(slurm, "submit", "limited.yaml", "--cluster", "short.yaml", "--run-id", "limited").code == 0
     runs = slurm.folder / "runs"
     try:
-        until_gone(slurm, "limited", within=1500)
+        until_gone(slurm, "limited", within=1100)
         closes = entries(slurm, "limited", Close)
         print(f"{steps} steps, {len(closes)} attempts of {minutes} min in {time.monotonic() - began:.0f} s")
         print(*entries(slurm, "limited", Open), *closes, sep="\n")
