@@ -46,8 +46,8 @@ class Rehearsal:
     """The run ended before them."""
     starts: int
     """Commands that it took."""
-    cold_s: float
-    """Of the undisturbed run, from its command to its first step on record."""
+    cold_s: float | None
+    """Of the undisturbed run, from its command to its first step on record; None where it records none."""
     next_step_s: tuple[float | None, ...]
     """Of each fault that happened, seconds to the next step on record; None where a later fault took the record."""
     alike: Alike
@@ -77,11 +77,10 @@ class Rehearsing:
         self.tell("undisturbed  runs")
         run_to_the_end([*self.words, "--run-id", "undisturbed"], self.folder, "undisturbed")
         calm = self._store("undisturbed")
-        ended, first, last = datetime.now(UTC), *_first_and_last(calm)
-        cold_s, trained_s = (first - began).total_seconds(), (last - first).total_seconds()
-        self.tell(
-            f"undisturbed  ended after {(ended - began).total_seconds():.0f} s, {trained_s:.1f} s of them training"
-        )
+        times, took_s = _times(calm), (datetime.now(UTC) - began).total_seconds()
+        cold_s = (times[0] - began).total_seconds() if times else None
+        trained_s = (times[-1] - times[0]).total_seconds() if times else 0.0
+        self.tell(f"undisturbed  ended after {took_s:.0f} s, {trained_s:.1f} s of them training")
         left, starts = deque(plan), 0
         while self._start(left, trained_s, starts := starts + 1) != 0:
             if starts > len(plan) + SPARE:
@@ -161,11 +160,6 @@ def next_step_s(store: Store, struck: Struck, until: datetime | None = None) -> 
     return (min(later) - struck.time).total_seconds() if later else None
 
 
-def _first_and_last(store: Store) -> tuple[datetime, datetime]:
-    """When the first and the last step on record were noted."""
-    times = [datetime.fromisoformat(event["time"]) for event in read_events(store) if event["kind"] == "step"]
-    if not times:
-        raise LauncherError(
-            f"{store.location} has no step on record: training.logging_steps must not be above max_steps"
-        )
-    return times[0], times[-1]
+def _times(store: Store) -> list[datetime]:
+    """When each step on record was noted."""
+    return [datetime.fromisoformat(event["time"]) for event in read_events(store) if event["kind"] == "step"]

@@ -62,10 +62,11 @@ def told(found: Rehearsal) -> list[str]:
         lines.append(f"{struck.planned.fault:<13}  {struck.attempt:>7}  {newest:>14}  {after:>15}  {struck.did}")
     lines += [f"{each.fault:<13}  the run had ended before" for each in found.missed]
     alike = found.alike
+    cold = "" if found.cold_s is None else f"; a cold one took {found.cold_s:.1f} s to its first step on record"
     return [
         *lines,
         "",
-        f"starts    {found.starts}; a cold one took {found.cold_s:.1f} s to its first step",
+        f"starts    {found.starts}{cold}",
         f"weights   {'equal, bit for bit' if alike.weights else 'different'}",
         f"documents {'the same' if alike.documents else 'others'}",
         f"losses    differ by {alike.loss:.1e} at the most",

@@ -78,7 +78,7 @@ def test_the_result_names_every_fault_and_what_differs() -> None:
         "kill-driver          2              12           21.0 s  did it",
         "stall          the run had ended before",
         "",
-        "starts    3; a cold one took 20.0 s to its first step",
+        "starts    3; a cold one took 20.0 s to its first step on record",
         "weights   different",
         "documents the same",
         "losses    differ by 0.0e+00 at the most",
