@@ -1,9 +1,9 @@
 """A language model's head that gives the loss in place of logits, which for a large vocabulary are most of a step's
 memory: 6.3 GB for 4,096 tokens of Llama 3.
 
-Tokens without a label are left out before the head. What is left goes through it in pieces, each computed again for
-its gradient (https://arxiv.org/abs/1604.06174), so that logits are never there as a whole. Inside the model's forward
-pass, as DDP and ZeRO look after a module's weights there and nowhere else.
+Tokens without a label are left out before the head. Of many, what is left goes through it in pieces, so that logits
+are never there as a whole. Inside the model's forward pass, as DDP and ZeRO look after a module's weights there and
+nowhere else.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from launcher.data.encode.example import IGNORED
 from launcher.model import heads
 from launcher.model.adapt import TrainableModel
 from launcher.model.heads import PLAIN_HEADS
+from launcher.model.loss_in_pieces import loss_in_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ _asked: ContextVar[Labelled | None] = ContextVar("asked", default=None)
 def loss_in_head(model: TrainableModel) -> bool:
     """Let a model's head give the loss where it is asked for; returns whether it can.
 
-    A head that is adapted or quantised gives logits as before, and a classifier has none. Other families of models
-    scale or cap what comes out of their heads.
+    A head that is adapted, quantised or biased gives logits as before, and a classifier has none. Other families of
+    models scale or cap what comes out of their heads.
     """
     head = model.get_output_embeddings()
-    if type(head) is not nn.Linear or model.config.model_type not in PLAIN_HEADS:
+    if type(head) is not nn.Linear or head.bias is not None or model.config.model_type not in PLAIN_HEADS:
         return False
-    head.forward = partial(_forward, head)  # type: ignore[method-assign]
+    head.forward = partial(_forward, head)
     return True
 
 
@@ -72,19 +72,12 @@ def asking(labelled: Labelled) -> Iterator[None]:
 def _forward(head: nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
     asked = _asked.get()
     if asked is None:
-        return functional.linear(hidden, head.weight, head.bias)
+        return functional.linear(hidden, head.weight)
     rows = hidden.flatten(0, 1).index_select(0, asked.places)
     at_once = max(heads.LOGITS_AT_ONCE // head.out_features, 1)
     if len(rows) <= at_once:
-        return _piece(head, rows, asked.labels)
-    pieces = zip(torch.split(rows, at_once), torch.split(asked.labels, at_once), strict=True)
-    # Nothing random is in a piece, and to keep the state of random numbers would stop a device for each
-    losses = [checkpoint(_piece, head, *each, use_reentrant=False, preserve_rng_state=False) for each in pieces]
-    return torch.stack(losses).sum()
-
-
-def _piece(head: nn.Linear, rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return summed_cross_entropy(functional.linear(rows, head.weight, head.bias), labels)
+        return summed_cross_entropy(functional.linear(rows, head.weight), asked.labels)
+    return loss_in_pieces(rows, head.weight, asked.labels, at_once)
 
 
 def summed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,8 @@ READS = {"q_proj": "norm", "k_proj": "norm", "v_proj": "norm", "o_proj": "attent
 """Linear layers of a block, and what they read: layers that read the same share what is kept of it."""
 LOSS_BYTES = 12
 """A logit in fp32 three times, when backward begins: log-probability, its gradient, and the logit's."""
+PIECE_BYTES = 8
+"""A logit of a piece, and its log-probability that becomes its gradient (`launcher/model/loss_in_pieces.py`)."""
 LABEL_TOKENS = 16
 """Tokens of a label's words, whose logits alone are computed."""
 
@@ -44,16 +46,14 @@ def activations(setting: Setting) -> Iterator[Term]:
 
 
 def logits(setting: Setting) -> Iterator[Term]:
-    """Logits in fp32 with their gradient, which are there while everything else is kept: of all tokens, or of a piece
-    of them, whose share of the head's gradient is added to that of the pieces before (`launcher/model/head_loss.py`).
+    """Logits with their gradient, which are there while everything else is kept: of all tokens, or of a piece of them.
 
     While scoring: logits of all rows from their first label on, and one row's in fp32 twice (`evaluate/score.py`).
     """
     classes = output_classes(setting)
-    pieces = LOSS_BYTES * classes * tokens_at_once(setting)
-    if in_pieces(setting) and head_is_trained(setting):
-        pieces += classes * setting.hidden * setting.gradient
-    yield Term("logits and loss", pieces, phases=("loss",))
+    each = PIECE_BYTES if in_pieces(setting) else LOSS_BYTES
+    at_once = each * classes * tokens_at_once(setting)
+    yield Term("logits and loss", at_once + head_gradient_bytes(setting), phases=("loss",))
     rows, length = setting.recipe.evaluation.batch_size, setting.recipe.training.max_length
     labelled = LABEL_TOKENS if has_labels(setting.recipe.task) else length
     block = 3 * setting.compute * setting.inner * rows * length
@@ -64,7 +64,15 @@ def logits(setting: Setting) -> Iterator[Term]:
 def saved_bytes(setting: Setting) -> int:
     """Bytes that autograd keeps of a micro-batch's forward pass, with its loss."""
     kept = sum(term.size for term in activations(setting) if "loss" in term.phases)
-    return kept if in_pieces(setting) else kept + 4 * output_classes(setting) * setting.tokens
+    logits_kept = 0 if in_pieces(setting) else 4 * output_classes(setting) * setting.tokens
+    return kept + logits_kept + head_gradient_bytes(setting)
+
+
+def head_gradient_bytes(setting: Setting) -> int:
+    """Of a trained head's weight: taken with the loss where logits come in pieces, and kept beside what is summed."""
+    if not in_pieces(setting) or not head_is_trained(setting):
+        return 0
+    return output_classes(setting) * setting.hidden * setting.gradient
 
 
 def in_pieces(setting: Setting) -> bool:

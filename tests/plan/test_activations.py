@@ -147,8 +147,10 @@ def test_logits_that_are_never_there_as_a_whole_are_not_kept(
     pieces = list(kept_of_a_llama(llama, method, DDP, precision=precision))
     for told, kept in pieces:
         assert told == pytest.approx(kept, rel=0.1)
+    gradient = 4 * 1000 * SHAPE["hidden_size"] if method is FULL else 0
     for length, before, (_, kept) in zip(LENGTHS, whole, pieces, strict=True):
-        assert before - kept >= 4 * (1000 - SHAPE["hidden_size"]) * ROWS * length, "logits, less what they come from"
+        spared = 4 * (1000 - SHAPE["hidden_size"]) * ROWS * length - gradient
+        assert before - kept >= spared, "logits, less the gradients of what they come from"
 
 
 @pytest.mark.parametrize(("method", "precision", "strategy", "checkpointing"), cases())
