@@ -3,6 +3,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SHELL := /bin/bash
+TODAY := $(shell date +%F)
+BENCHMARKS := step zero_step packed_step loss_memory checkpoint loader
 
 .PHONY: demo test e2e chaos bench lint clean
 
@@ -29,12 +32,10 @@ e2e: $(INSTALLED)
 chaos: $(INSTALLED)
 	CHAOS_LEDGER=$${CHAOS_LEDGER:-build/chaos.jsonl} $(BIN)/pytest tests/chaos -s
 
-bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.step
-	$(BIN)/python -m benchmarks.zero_step
-	$(BIN)/python -m benchmarks.loss_memory
-	$(BIN)/python -m benchmarks.checkpoint
-	$(BIN)/python -m benchmarks.loader
+bench: $(addprefix bench-,$(BENCHMARKS))
+
+bench-%: $(INSTALLED)
+	set -o pipefail; $(BIN)/python -m benchmarks.$* | tee benchmarks/results/$(TODAY)-$*.txt
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check --fix .

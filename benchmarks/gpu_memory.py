@@ -19,10 +19,9 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from benchmarks.random_base import TINY, write_base
 from launcher.data.batch import Batch
-from launcher.model.scratch import make_tokenizer
 from launcher.model.tokenizer import load_tokenizer
 from launcher.model.trainable import trainable_model
 from launcher.plan.memory import estimate, setting_of
@@ -34,17 +33,6 @@ from launcher.train.loss import summed_loss
 from launcher.train.optimizer import make_optimizer
 
 GIB = 2**30
-TINY: dict[str, Any] = {
-    "model_type": "llama",
-    "hidden_size": 128,
-    "intermediate_size": 352,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 400,
-    "max_position_embeddings": 8192,
-    "tie_word_embeddings": False,
-}
 OUTSIDE_TORCH = ("fragmentation", "CUDA context and NCCL", "libraries")
 
 
@@ -89,15 +77,6 @@ def recipe_of(case: Case, folder: str, length: int) -> Recipe:
             },
         }
     )
-
-
-def write_base(folder: Path, shape: dict[str, Any], device: torch.device) -> None:
-    """Random weights in bf16, and a small tokenizer."""
-    tokenizer = make_tokenizer(["a good day and a bad day"], vocab_size=300, max_length=8192)
-    tokenizer.save_pretrained(folder)
-    config = {name: value for name, value in shape.items() if name != "model_type"}
-    with device:
-        LlamaForCausalLM(LlamaConfig(**config)).bfloat16().save_pretrained(folder)
 
 
 def measure(name: str, folder: str, shape: dict[str, Any], length: int) -> dict[str, Any]:

@@ -1,20 +1,26 @@
 """What packs save: the same documents through a small Llama packed, padded, and padded to others of like length.
 
-Lengths are log-normal. One process, one thread, CPU, so packs are masked; every round runs all ways in turn. Printed:
-the median over rounds of the seconds for all documents, forward and backward, as a ratio to the packed ones'.
+Lengths are log-normal, or those of a file's lines. One process, one thread, CPU, so packs are masked; every round runs
+all ways in turn. Printed: the median over rounds of the seconds for all documents, forward and backward, as a ratio to
+the packed ones'.
 
-    .venv/bin/python -m benchmarks.packed_step MODEL [--rounds 5] [--documents 160] [--capacity 512]
+    .venv/bin/python -m benchmarks.packed_step [--model FOLDER] [--texts FILE] [--rounds 5] [--documents 160]
+                                               [--capacity 512]
 """
 
 import argparse
+import random
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks.stepping.work import write_base
 from launcher.data.batch import Batch
 from launcher.data.encode import Example
 from launcher.data.packed_batch import PackedBatch, collate_packs
@@ -26,10 +32,17 @@ PACKS_A_BATCH = 4
 Batches = list[Batch] | list[PackedBatch]
 
 
-def documents(count: int, capacity: int) -> list[Example]:
+def log_normal(count: int, capacity: int) -> list[Example]:
     generator = np.random.default_rng(0)
     lengths = np.clip(generator.lognormal(4.7, 0.8, count).astype(int), 2, capacity)
     ids = [generator.integers(3, 512, length).tolist() for length in lengths]
+    return [Example(each, each, truncated=False) for each in ids]
+
+
+def lines(file: Path, model: Path, count: int, capacity: int) -> list[Example]:
+    """Some lines of a text, in the tokens of a model."""
+    texts = random.Random(0).sample(file.read_text(encoding="latin-1").splitlines(), count)
+    ids = [each[:capacity] for each in AutoTokenizer.from_pretrained(model)(texts).input_ids]
     return [Example(each, each, truncated=False) for each in ids]
 
 
@@ -57,24 +70,35 @@ def seconds(model: nn.Module, batches: Batches) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
+    parser.add_argument("--model", type=Path, help="without one, a Llama of five million random weights")
+    parser.add_argument("--texts", type=Path, help="a document a line; needs a model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--documents", type=int, default=160)
     parser.add_argument("--capacity", type=int, default=512)
     chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.model is None:
+            write_base(Path(folder))
+        base = chosen.model or Path(folder)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_cache=False).train()
+    rows = log_normal(chosen.documents, chosen.capacity)
+    if chosen.texts is not None:
+        rows = lines(chosen.texts, chosen.model, chosen.documents, chosen.capacity)
+    compare(model, rows, chosen.capacity, chosen.rounds)
+
+
+def compare(model: nn.Module, rows: list[Example], capacity: int, rounds: int) -> None:
     torch.set_num_threads(1)
-    model = AutoModelForCausalLM.from_pretrained(chosen.model, dtype=torch.float32, use_cache=False).train()
-    rows = documents(chosen.documents, chosen.capacity)
-    ways: dict[str, Batches] = {"packed": packed(rows, chosen.capacity)}
+    ways: dict[str, Batches] = {"packed": packed(rows, capacity)}
     ways["padded"] = padded(rows, len(ways["packed"]))
     ways["length-grouped"] = padded(sorted(rows, key=lambda row: len(row.input_ids)), len(ways["packed"]))
     found: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(-1, chosen.rounds):  # the first round warms up and does not count
+    for number in range(-1, rounds):  # the first round warms up and does not count
         taken = {way: seconds(model, batches) for way, batches in ways.items()}
         for way in ways if number >= 0 else ():
             found[way].append(taken[way] / taken["packed"])
     tokens = sum(len(row.input_ids) for row in rows)
-    print(f"{'way':<15} {'median':>7} {'min':>7} {'max':>7}   seconds / packed seconds, {chosen.rounds} rounds")
+    print(f"{'way':<15} {'median':>7} {'min':>7} {'max':>7}   seconds / packed seconds, {rounds} rounds")
     for way, ratios in found.items():
         computed = sum(batch.input_ids.numel() for batch in ways[way])
         spread = f"{statistics.median(ratios):>7.2f} {min(ratios):>7.2f} {max(ratios):>7.2f}"
