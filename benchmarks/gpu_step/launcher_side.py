@@ -10,6 +10,7 @@ from torch import distributed
 
 from benchmarks.gpu_step.work import LEARNING_RATE, PIECES, RANK, Asked, Clock, device, documents
 from launcher.data.encode import Example
+from launcher.model.packing import use_varlen
 from launcher.model.tokenizer import load_tokenizer
 from launcher.model.trainable import trainable_model
 from launcher.recipe.recipe import Recipe
@@ -65,6 +66,7 @@ def main() -> None:
         rank = rank_of(0, 1, made, rows.documents, Path(folder))
         rank = replace(rank, device=device(), job=replace(rank.job, batches=batches))
         model = trainable_model(made, asked.base, load_tokenizer(asked.base, made.model), device())
+        use_varlen(model, device(), torch.bfloat16)
         for _ in train(make_loop(rank, model, rows.feed(made.training, pad_id=0))):
             clock.tick()
         distributed.destroy_process_group()

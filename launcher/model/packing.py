@@ -1,26 +1,27 @@
 """Attention inside the documents of a pack.
 
 Without anything done here it is right: transformers finds where positions restart and masks attention to blocks,
-which costs the square of the row's length. On a GPU PyTorch's own variable-length kernel leaves the rest out.
+which costs the square of the row's length. On a GPU PyTorch's own variable-length kernel leaves the rest out; on a CPU,
+which has none, documents are attended to one after another.
 """
 
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface, PretrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from launcher.model.adapt import TrainableModel
+from launcher.model.document_attention import KERNELS, Documents
 
 VARLEN = "varlen"
-"""The kernel's name among transformers' attention implementations."""
+"""The name of attention inside documents among transformers' implementations."""
 
 
 def use_varlen(model: TrainableModel, device: torch.device, compute: torch.dtype) -> bool:
-    """Let a model attend through the variable-length kernel where the device has it; returns whether it does.
+    """Let a model attend without a mask where the device can; returns whether it does.
 
     Padded batches go on through scaled dot-product attention.
 
@@ -36,7 +37,14 @@ def use_varlen(model: TrainableModel, device: torch.device, compute: torch.dtype
 
 
 def has_varlen(config: PretrainedConfig, device: torch.device, compute: torch.dtype) -> bool:
-    """Whether the kernel, FlashAttention 2, computes a model's attention: it wants half precision and no dropout."""
+    """Whether a device computes a model's attention without a mask, which wants no dropout.
+
+    A GPU's kernel, FlashAttention 2, wants half precision too.
+    """
+    if getattr(config, "attention_dropout", 0.0):
+        return False
+    if device.type == "cpu":
+        return True
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return (
         device.type == "cuda"
@@ -44,12 +52,11 @@ def has_varlen(config: PretrainedConfig, device: torch.device, compute: torch.dt
         and compute in (torch.bfloat16, torch.float16)
         and head % 8 == 0
         and head <= 256
-        and not getattr(config, "attention_dropout", 0.0)
     )
 
 
 def register_varlen() -> None:
-    """Make the kernel known to transformers."""
+    """Make attention inside documents known to transformers."""
     AttentionInterface.register(VARLEN, varlen_attention)
     AttentionMaskInterface.register(VARLEN, varlen_mask)
 
@@ -74,24 +81,13 @@ def varlen_attention(
     if cu_seq_lens_q is None:
         assert attention_mask is None or attention_mask.numel(), "positions restart, and no borders are given"
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
-    # Autocast knows nothing of this kernel, and leaves queries and keys in fp32 where cosines were
+    # Autocast knows nothing of a GPU's kernel, and leaves queries and keys in fp32 where cosines were
     device = query.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
     rows, _, tokens, _ = query.shape
     queries, keys, values = (each.transpose(1, 2).flatten(0, 1).to(compute) for each in (query, key, value))
-    attended = varlen_attn(
-        queries,
-        keys,
-        values,
-        cu_seq_lens_q,
-        cu_seq_lens_q,
-        max_length_q,
-        max_length_q,
-        scale=scaling,
-        window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
-        enable_gqa=True,
-    )
-    assert isinstance(attended, torch.Tensor)
+    documents = Documents(cu_seq_lens_q, max_length_q, scaling, sliding_window)
+    attended = KERNELS[device](queries, keys, values, documents)
     return attended.view(rows, tokens, *attended.shape[1:]), None
 
 

@@ -123,7 +123,7 @@ class Setting:
         """Whether attention reads a mask: for padding, or for packs without the variable-length kernel."""
         training = self.recipe.training
         if training.packing:
-            return self.device == "cpu" or self.compute == 4
+            return self.device != "cpu" and self.compute == 4
         return training.micro_batch > 1
 
     def trained(self, of: Callable[[Part], int] = lambda part: part.size) -> int:

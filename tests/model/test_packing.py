@@ -18,6 +18,7 @@ from launcher.data.headlines import headlines
 from launcher.data.packed_batch import collate_packs, weightless_pack
 from launcher.data.rows import Row
 from launcher.model.adapt import TrainableModel, adapt
+from launcher.model.document_attention import KERNELS, attend_on_gpu
 from launcher.model.load import load_model
 from launcher.model.packing import VARLEN, has_varlen, register_varlen, use_varlen, varlen_attention
 from launcher.model.tokenizer import load_tokenizer
@@ -226,9 +227,11 @@ def one_by_one(
     return torch.cat(made)
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launcher.model.packing.varlen_attn", one_by_one)
+@pytest.fixture(params=["a GPU's, as documented", "a CPU's"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param != "a CPU's":
+        monkeypatch.setattr("launcher.model.document_attention.varlen_attn", one_by_one)
+        monkeypatch.setitem(KERNELS, "cpu", attend_on_gpu)
     register_varlen()
 
 
@@ -283,7 +286,8 @@ def test_restarting_positions_without_borders_are_refused_by_the_kernel() -> Non
 
 
 @pytest.mark.parametrize("window", [None, 6])
-def test_pytorchs_kernel_takes_what_it_is_given(window: int | None) -> None:
+def test_pytorchs_kernel_takes_what_it_is_given(window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KERNELS, "cpu", attend_on_gpu)
     with FakeTensorMode():
         query, key = (torch.empty(2, heads, 7, 8, dtype=torch.bfloat16) for heads in (4, 2))
         borders = {"cu_seq_lens_q": torch.empty(4, dtype=torch.int32), "max_length_q": 7}
@@ -291,11 +295,14 @@ def test_pytorchs_kernel_takes_what_it_is_given(window: int | None) -> None:
     assert made.shape == (2, 7, 4, 8)
 
 
-def test_a_cpu_masks(stories: Path) -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_cpu_attends_without_a_mask_unless_attention_is_dropped(stories: Path, precision: torch.dtype) -> None:
     model = AutoModelForCausalLM.from_pretrained(stories)
-    for precision in (torch.float32, torch.bfloat16):
-        assert not use_varlen(model, CPU, precision)
-    assert model.config._attn_implementation == "sdpa"
+    assert use_varlen(model, CPU, precision)
+    assert model.config._attn_implementation == VARLEN
+    dropping = AutoModelForCausalLM.from_pretrained(stories, attention_dropout=0.1)
+    assert not use_varlen(dropping, CPU, precision)
+    assert dropping.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel runs on GPUs alone")

@@ -10,8 +10,11 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
+from launcher.data.encode import Example
+from launcher.data.packed_batch import PackedBatch, collate_packs
 from launcher.model import heads
 from launcher.model.head_loss import loss_in_head
+from launcher.model.packing import use_varlen
 from launcher.model.precision import PRECISIONS, autocast
 from launcher.model.scratch import make_tokenizer
 from launcher.model.tokenizer import load_tokenizer
@@ -28,6 +31,7 @@ from launcher.recipe.strategy import Ddp, DeepSpeed, Strategy
 from launcher.recipe.task import SequenceClassification
 from launcher.recipe.training import Training
 from launcher.train.loss import summed_loss
+from tests.packs import gathered
 from tests.train.ranks import recipe
 
 ROWS = 2
@@ -87,7 +91,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def saved(model: nn.Module, batch: Rows, precision: str, *, cast: bool) -> int:
+def saved(model: nn.Module, batch: Rows | PackedBatch, precision: str, *, cast: bool) -> int:
     """Bytes of everything that a forward pass with its loss keeps, weights left out and each storage once."""
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept: dict[int, tuple[int, torch.Tensor]] = {}
@@ -161,6 +165,22 @@ def test_what_a_llama_keeps_for_backward_is_within_a_tenth(
         llama, method, strategy, precision=precision, gradient_checkpointing=checkpointing
     ):
         assert told == pytest.approx(kept, rel=0.1)
+
+
+@pytest.mark.parametrize("method", [FULL, LORA], ids=["full", "lora"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_packs_keep_is_within_a_tenth(llama: Path, method: Method, precision: str) -> None:
+    """Of 8 documents a row, so that there is no mask."""
+    for length in LENGTHS:
+        asked = made(method, DDP, llama, precision=precision, packing=True, max_length=length)
+        setting = setting_of(asked, {**SHAPE, "model_type": "llama", "vocab_size": 1000}, world=1, device="cpu")
+        assert setting is not None
+        model = trained_model(asked, llama)
+        assert use_varlen(model, torch.device("cpu"), PRECISIONS[precision])
+        ids = [list(range(5, 5 + length // 8))] * 8
+        packs = [[Example(each, each, truncated=False) for each in ids]] * ROWS
+        batch = collate_packs(gathered(packs, pad_id=0))
+        assert planned(setting) == pytest.approx(saved(model, batch, precision, cast=setting.cast), rel=0.1)
 
 
 def trained_model(asked: Recipe, folder: Path) -> nn.Module:
