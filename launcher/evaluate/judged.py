@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from launcher.data.encode import Question, TestRow
 from launcher.evaluate.metrics import classification_metrics
 from launcher.evaluate.outcome import best_label, label_tokens
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 
 
 def judged_metrics(rows: Sequence[TestRow], scores: Scores, truths: Sequence[int] | None) -> dict[str, float]:

@@ -13,7 +13,7 @@ from launcher.evaluate.bootstrap import ratio_interval
 from launcher.evaluate.classical import classical_predictions
 from launcher.evaluate.metrics import ClassificationMetrics, classification_metrics
 from launcher.evaluate.predictions import Predictions, predictions_csv
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 from launcher.evaluate.table import BASE, TUNED
 from launcher.recipe.recipe import Recipe
 from launcher.storage.layout import METRICS, PREDICTIONS

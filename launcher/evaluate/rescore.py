@@ -19,7 +19,8 @@ from launcher.evaluate.metrics import ClassificationMetrics, classification_metr
 from launcher.evaluate.outcome import CompletionMetrics, best_label, completion_metrics, probabilities
 from launcher.evaluate.predict import generate
 from launcher.evaluate.run_weights import Tell
-from launcher.evaluate.score import Scores, score
+from launcher.evaluate.score import score
+from launcher.evaluate.scores import Scores
 from launcher.evaluate.written import Generation, GenerationMetrics, written_metrics
 from launcher.model.precision import autocast
 from launcher.recipe.load import load_recipe

@@ -8,9 +8,7 @@ from torch.nn import functional
 
 from launcher.data.batch import pad
 from launcher.data.encode import IGNORED, Example, Question, TestRow
-
-Scores = list[list[float]]
-"""For each row, a natural log-likelihood for each candidate or class, or one for all labels of a text."""
+from launcher.evaluate.scores import Scores
 
 
 @torch.no_grad()  # not inference mode: ZeRO 3 trains on with what it gathers here

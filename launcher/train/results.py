@@ -12,7 +12,7 @@ from torch import distributed
 from launcher.checkpoint.journal import Attempt, Journal
 from launcher.checkpoint.manifest import folder_manifest
 from launcher.data.encode import TestRow
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 from launcher.model.adapt import TrainableModel, base_only
 from launcher.model.release import BaseName, release
 from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores

@@ -5,16 +5,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from launcher.cluster.common import ManyNodes
 from launcher.cluster.profile import Profile
 from launcher.errors import EXIT_AGAIN
 from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.signals import Ended, Signals, unwrapped
 from launcher.plan.plan import plan_lines
-from launcher.plan.preview import preview
+from launcher.plan.preview import Preview, preview
 from launcher.recipe.recipe import Recipe
+from launcher.storage.store import Store
 from launcher.track.available import check_trackers
+from launcher.train.ahead import imports_ahead
 from launcher.train.attempts import run_attempts
-from launcher.train.cluster import cluster_for
+from launcher.train.cluster import Cluster, cluster_for
 from launcher.train.console import RunConsole
 from launcher.train.datasets import Preparation, prepared_sets
 from launcher.train.job import CacheFolder
@@ -41,11 +44,14 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
             run_id = new_run_id(recipe) if options.run_id is None else options.run_id
             store = run_store(profile.storage, run_id)
             screen.line("\n".join(plan_lines(ahead.plan)))
-            screen.wait("reading the model")
-            with prepared(ahead.recipe, ahead) as ready:
-                check_run(store, recipe, options.may_change)
-                with unwrapped():
-                    return _run(Run(recipe, profile, options, ahead, ready, store, screen, inbox, signals))
+            with ExitStack() as ray:
+                cluster = _own_cluster(profile, ahead, store, screen, ray)
+                screen.wait("reading the model")
+                with prepared(ahead.recipe, ahead) as ready:
+                    check_run(store, recipe, options.may_change)
+                    with unwrapped():
+                        run = Run(recipe, profile, options, ahead, ready, store, screen, inbox, signals)
+                        return _run(run, ray, cluster)
         except Ended:
             notice = inbox.current()
             assert notice is not None
@@ -53,15 +59,27 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
             return EXIT_AGAIN
 
 
-def _run(run: Run) -> int:
-    with ExitStack() as ray:
-        run.screen.wait("starting Ray")
-        placement, url = run.ahead.plan.placement, run.store.location
-        cluster = ray.enter_context(cluster_for(run.profile, placement, url, run.screen.line))
-        how = _preparation(run)
-        sets = prepared_sets(how, run.ahead.dataset)
-        party = Party(how, sets, cluster, placement)
-        return run_attempts(run, party.on(cluster) if cluster.nodes else party, ray.close)
+def _own_cluster(profile: Profile, ahead: Preview, store: Store, screen: RunConsole, ray: ExitStack) -> Cluster | None:
+    """One on this machine is started before the model is read, as that takes as long. Others may have to be waited for,
+    and a mistake in the recipe is told first.
+    """
+    if isinstance(profile, ManyNodes):
+        return None
+    placement = ahead.plan.placement
+    screen.wait("starting Ray")
+    with unwrapped(), imports_ahead(placement.device):
+        return ray.enter_context(cluster_for(profile, placement, store.location, screen.line))
+
+
+def _run(run: Run, ray: ExitStack, cluster: Cluster | None) -> int:
+    placement = run.ahead.plan.placement
+    if cluster is None:
+        run.screen.wait("waiting for the cluster")
+        cluster = ray.enter_context(cluster_for(run.profile, placement, run.store.location, run.screen.line))
+    how = _preparation(run)
+    sets = prepared_sets(how, run.ahead.dataset)
+    party = Party(how, sets, cluster, placement)
+    return run_attempts(run, party.on(cluster) if cluster.nodes else party, ray.close)
 
 
 def _preparation(run: Run) -> Preparation:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import distributed
 
 from launcher.data.encode import TestRow
-from launcher.evaluate.score import Scores, score
+from launcher.evaluate.score import score
+from launcher.evaluate.scores import Scores
 from launcher.model.adapt import TrainableModel
 from launcher.model.precision import autocast
 from launcher.train.rank import Rank

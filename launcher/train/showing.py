@@ -5,7 +5,7 @@ import json
 from launcher.data.fields import label_names
 from launcher.errors import InvalidInput
 from launcher.evaluate.outcome import classical_line, classify, completion_metrics, store_metrics, store_predictions
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 from launcher.evaluate.table import BASE, CLASSICAL, TUNED
 from launcher.storage.layout import BASE_SCORES, MODEL, tuned_scores
 from launcher.train.ready_run import Run

@@ -13,7 +13,7 @@ from ray.train.torch import get_device
 
 from launcher.errors import LauncherError
 from launcher.evaluate.judged import judged_metrics
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 from launcher.model.adapt import TrainableModel
 from launcher.model.fetch import fetch_model
 from launcher.model.packing import use_varlen

@@ -11,7 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassifi
 
 from launcher.data.encode import IGNORED, Example, Question, TestRow, encode_question
 from launcher.data.rows import Row
-from launcher.evaluate.score import Scores, score
+from launcher.evaluate.score import score
+from launcher.evaluate.scores import Scores
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.recipe import Recipe

@@ -7,7 +7,7 @@ import pytest
 from launcher.data.encode import Question
 from launcher.evaluate.metrics import classification_metrics
 from launcher.evaluate.outcome import best_label, probabilities
-from launcher.evaluate.score import Scores
+from launcher.evaluate.scores import Scores
 from launcher.recipe.strategy import Ddp
 from launcher.recipe.training import Evaluation, Training
 from launcher.train.scoring import shared_scores
