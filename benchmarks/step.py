@@ -6,6 +6,7 @@ Printed: the median over rounds of each one's median step, as a ratio to the bar
 smallest and largest ratio.
 
     .venv/bin/python -m benchmarks.step [--peers-python PEERS/bin/python] [--cases full lora nf4] [--rounds 5]
+                                        [--words 2048] [--prompt 0]
 """
 
 import argparse
@@ -25,7 +26,17 @@ from torch import distributed
 from torch.nn import functional
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, get_scheduler
 
-from benchmarks.stepping.work import BATCH, CASES, LEARNING_RATE, median_step, model, rows, write_base
+from benchmarks.stepping.work import (
+    BATCH,
+    CASES,
+    LEARNING_RATE,
+    TOKENS,
+    WORDS,
+    median_step,
+    model,
+    rows,
+    write_base,
+)
 from launcher.data.encode import Example
 from launcher.recipe.strategy import Ddp
 from launcher.recipe.training import Training
@@ -50,13 +61,13 @@ def training(steps: int) -> Training:
     )
 
 
-def examples() -> list[Example]:
-    return [Example(row, row, truncated=False) for row in rows()]
+def examples(folder: Path) -> list[Example]:
+    return [Example(ids, labels, truncated=False) for ids, labels in rows(folder)]
 
 
-def ordered(steps: int) -> list[Example]:
+def ordered(steps: int, folder: Path) -> list[Example]:
     """Rows in the order in which the loop takes them."""
-    found = examples()
+    found = examples(folder)
     return [found[row] for step in MemorySet(found).order(training(steps), steps, BATCH) for row in step]
 
 
@@ -66,7 +77,7 @@ def whole_loss(llama: Any, batch: Any) -> torch.Tensor:
 
 
 def bare(case: str, steps: int, folder: Path) -> Times:
-    llama, data = model(case, folder), ordered(steps)
+    llama, data = model(case, folder), ordered(steps, folder)
     optimizer = make_optimizer(llama, training(steps))
     scheduler = get_scheduler("linear", optimizer, 0, steps)
     for step in range(steps):
@@ -81,14 +92,14 @@ def bare(case: str, steps: int, folder: Path) -> Times:
 
 
 def ours(case: str, steps: int, folder: Path) -> Times:
-    made, data = recipe(training(steps), Ddp(kind="ddp")), examples()
+    made, data = recipe(training(steps), Ddp(kind="ddp")), examples(folder)
     for _ in train(loop_of(rank_of(0, 1, made, len(data), folder), model(case, folder), data)):
         yield time.perf_counter()
 
 
 def accelerate(case: str, steps: int, folder: Path) -> Times:
     accelerator = Accelerator(cpu=True)
-    llama, data = model(case, folder), ordered(steps)
+    llama, data = model(case, folder), ordered(steps, folder)
     optimizer = make_optimizer(llama, training(steps))
     scheduler = get_scheduler("linear", optimizer, 0, steps)
     loader = torch.utils.data.DataLoader(data, batch_size=BATCH, collate_fn=partial(collate, pad_id=0))
@@ -125,7 +136,7 @@ def trainer(case: str, steps: int, folder: Path) -> Times:
         batch = collate(found, pad_id=0)
         return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": batch.labels.long()}
 
-    data = ordered(steps)
+    data = ordered(steps, folder)
     made = Trainer(model(case, folder), arguments, train_dataset=data, data_collator=inputs, callbacks=[clock])
     made.remove_callback(PrinterCallback)
     made.train()
@@ -161,6 +172,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--words", type=int, default=WORDS, help="size of the vocabulary")
+    parser.add_argument("--prompt", type=int, default=0, help=f"tokens of a row's {TOKENS} that are masked")
     chosen = parser.parse_args()
     torch.set_num_threads(2)
     loops = sides(chosen.peers_python)
@@ -168,7 +181,7 @@ def main() -> None:
     print(f"{'case':<5} {'loop':<11} {'ms':>7} {'ratio':>6} {'min':>6} {'max':>6}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_base(folder)
+        write_base(folder, chosen.words, chosen.prompt)
         distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=0, world_size=1)
         for case in chosen.cases:
             found: dict[str, list[float]] = {each: [] for each in loops}

@@ -55,7 +55,7 @@ def training(steps: int) -> Training:
 
 
 def bare(rank: int, asked: Asked) -> Iterator[float]:
-    llama, settings, data = model("full", asked.folder), training(asked.steps), examples()
+    llama, settings, data = model("full", asked.folder), training(asked.steps), examples(asked.folder)
     optimizer = make_optimizer(llama, settings)
     scheduler = get_scheduler("linear", optimizer, 0, asked.steps)
     config = zero_config(asked.strategy, settings, torch.device("cpu"))
@@ -70,7 +70,7 @@ def bare(rank: int, asked: Asked) -> Iterator[float]:
 
 
 def ours(rank: int, asked: Asked) -> Iterator[float]:
-    made, data = recipe(training(asked.steps), asked.strategy), examples()
+    made, data = recipe(training(asked.steps), asked.strategy), examples(asked.folder)
     for _ in train(loop_of(rank_of(rank, WORLD, made, len(data), asked.folder), model("full", asked.folder), data)):
         yield time.perf_counter()
 

@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from benchmarks.stepping.work import BATCH, LEARNING_RATE, TOKENS, base, lora, median_step, rows
+from benchmarks.stepping.work import BATCH, LEARNING_RATE, MASKED, TOKENS, base, lora, median_step, rows
 
 
 class Clock(TrainerCallback):
@@ -24,13 +24,14 @@ class Clock(TrainerCallback):
 def main() -> None:
     case, steps, folder, output = sys.argv[1:]
     torch.set_num_threads(2)
-    clock = Clock()
+    clock, found = Clock(), rows(Path(folder))
     arguments = SFTConfig(
         output_dir=output,
         max_steps=int(steps),
         per_device_train_batch_size=BATCH,
         max_length=TOKENS,
         learning_rate=LEARNING_RATE,
+        completion_only_loss=True,
         gradient_checkpointing=False,
         use_cpu=True,
         bf16=False,
@@ -39,10 +40,11 @@ def main() -> None:
         report_to="none",
         disable_tqdm=True,
     )
+    data = [{"input_ids": ids, "completion_mask": [int(each != MASKED) for each in labels]} for ids, labels in found]
     SFTTrainer(
         model=base(case, Path(folder)),
         args=arguments,
-        train_dataset=Dataset.from_dict({"input_ids": rows()}),
+        train_dataset=Dataset.from_list(data),
         peft_config=None if case == "full" else lora(),
         processing_class=tokenizer(),
         callbacks=[clock],

@@ -1,6 +1,7 @@
 """What every side of `benchmarks.step` trains; imports nothing of the launcher, as peers have another environment."""
 
 import itertools
+import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,14 +12,18 @@ from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
 BATCH, TOKENS, WORDS, WARM_UP, LEARNING_RATE = 4, 256, 2048, 5, 1e-4
+MASKED = -100
+PROMPT = "prompt"
+"""The file beside a base that says how many tokens of a row are masked."""
 CASES = ("full", "lora", "nf4")
 
 
-def write_base(folder: Path) -> None:
-    """A Llama of about five million weights."""
+def write_base(folder: Path, words: int = WORDS, prompt: int = 0) -> None:
+    """A Llama of about four million weights and an embedding and a head for `words`."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8}
-    LlamaForCausalLM(LlamaConfig(vocab_size=WORDS, use_cache=False, pad_token_id=0, **sizes)).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(vocab_size=words, use_cache=False, pad_token_id=0, **sizes)).save_pretrained(folder)
+    (folder / PROMPT).write_text(str(prompt))
 
 
 def lora() -> LoraConfig:
@@ -46,10 +51,13 @@ def model(case: str, folder: Path) -> Any:
     return made.train() if case == "full" else get_peft_model(made, lora()).train()
 
 
-def rows() -> list[list[int]]:
-    """Token ids, each a label too."""
+def rows(folder: Path) -> list[tuple[list[int], list[int]]]:
+    """Token ids and labels: tokens of the prompt have none."""
+    words = json.loads((folder / "config.json").read_text())["vocab_size"]
+    prompt = int((folder / PROMPT).read_text())
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(1, WORDS, (64, TOKENS), generator=generator).tolist()
+    ids = torch.randint(1, words, (64, TOKENS), generator=generator).tolist()
+    return [(row, [MASKED] * prompt + row[prompt:]) for row in ids]
 
 
 def median_step(times: Iterable[float]) -> float:
