@@ -12,6 +12,7 @@ from launcher.draw.scale import short, size, span
 from launcher.evaluate.table import BASE, TUNED
 from launcher.recipe.method import Adapter
 from launcher.recipe.recipe import Recipe
+from launcher.recipe.strategy import Auto
 from launcher.report.record import RunRecord
 from launcher.report.summary import Summary
 
@@ -62,7 +63,7 @@ def plan(recipe: Recipe, told: Summary, run: RunRecord) -> list[Fact]:
         Fact("base model", told.model),
         Fact("method", f"{told.method}{adapter}", f"quantisation {told.quantization}"),
         Fact("task", recipe.task.kind),
-        Fact("strategy", told.strategy, _workers(told)),
+        Fact("strategy", told.strategy, ", ".join(filter(None, [_workers(told), _chosen(recipe)]))),
         Fact("precision", told.precision),
         Fact("length", length, f"rows of {training.max_length:,} tokens at most, {training.mode}"),
         Fact("global batch", "not told" if batch is None else f"{batch:,} rows"),
@@ -98,6 +99,10 @@ def commands(run: RunRecord) -> Sequence[str]:
 
 def _workers(told: Summary) -> str:
     return "" if told.workers is None else f"{told.workers} worker{'s' * (told.workers != 1)}"
+
+
+def _chosen(recipe: Recipe) -> str:
+    return "chosen by auto" if isinstance(recipe.strategy, Auto) else ""
 
 
 def _saving(recipe: Recipe) -> str:

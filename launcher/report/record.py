@@ -33,6 +33,8 @@ class RunRecord:
     recipe_text: str
     """recipe.yaml as it stands in the run directory."""
     recipe: Recipe
+    strategy: str
+    """The newest attempt's, which chose it where the recipe says `auto`."""
     attempts: Sequence[AttemptRecord]
     steps: Sequence[Event]
     """`step` events of the steps that were kept, in order."""
@@ -75,10 +77,12 @@ def read_run(store: Store) -> RunRecord:
     text, entries, events = store.read(RECIPE).decode(), Journal(store).entries(), list(read_events(store))
     kept, redone = divide(events)
     results = [event for event in kept if event["kind"] == "result"]
+    recipe = Recipe.model_validate(yaml.safe_load(text))
     return RunRecord(
         location=store.location,
         recipe_text=text,
-        recipe=Recipe.model_validate(yaml.safe_load(text)),
+        recipe=recipe,
+        strategy=_strategy(recipe, events),
         attempts=attempt_records(entries, events),
         steps=[event for event in kept if event["kind"] == "step"],
         redone=[event for event in redone if event["kind"] == "step"],
@@ -90,6 +94,11 @@ def read_run(store: Store) -> RunRecord:
         manifest=_manifest(store, entries),
         model_bytes=_model_bytes(store, entries),
     )
+
+
+def _strategy(recipe: Recipe, events: Iterable[Event]) -> str:
+    begins = [event for event in events if event["kind"] == RESUME]
+    return begins[-1].get("strategy", recipe.strategy.key) if begins else recipe.strategy.key
 
 
 def divide(events: Iterable[Event]) -> tuple[list[Event], list[Event]]:

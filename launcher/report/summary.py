@@ -72,7 +72,7 @@ def summarise(run: RunRecord) -> Summary:
         model=model_name(recipe),
         method=recipe.method.kind,
         quantization=quantization_name(recipe),
-        strategy=recipe.strategy.key,
+        strategy=run.strategy,
         precision=recipe.training.precision,
         seed=recipe.training.seed,
         finished=run.finished,

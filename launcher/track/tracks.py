@@ -67,7 +67,8 @@ def open_tracks(
         for name, (title, make) in TRACKERS.items()
         if name in recipe.tracking.report_to
     ]
-    events.emit(RESUME, step=resumed_step or 0)
+    chosen = {"strategy": recipe.strategy.key, "micro_batch": recipe.training.micro_batch}  # where it left them open
+    events.emit(RESUME, step=resumed_step or 0, **chosen)
     return Tracks(events, trackers)
 
 

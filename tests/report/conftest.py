@@ -1,8 +1,8 @@
 """Run directories written as runs write them, with times that are known."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Told:
     code: int = 0
     saves: Sequence[int] = ()
     finished: bool = False
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_run(folder: Path, recipe: Recipe, attempts: Sequence[Told]) -> Store:
@@ -73,7 +74,7 @@ def _events(attempt: int, told: Told) -> bytes:
     def event(second: float, kind: str, step: int, **fields: Any) -> dict[str, Any]:
         return {"time": iso(second), "attempt": attempt, "rank": 0, "kind": kind, "step": step, **fields}
 
-    events = [event(told.trains, "resume", told.after)]
+    events = [event(told.trains, "resume", told.after, **told.chosen)]
     for step in range(told.after + 1, told.last + 1):
         measured = {"loss": 2.0 / step, "learning_rate": 1e-3, "grad_norm": "nan" if step == 2 else 1.0}
         speed = {"tokens_per_second": 100.0 * step, "memory_gib": 0.5, "mfu": None}

@@ -12,10 +12,11 @@ from launcher.recipe.load import resolved_yaml
 from launcher.recipe.recipe import Recipe
 from launcher.report.page import figures, page
 from launcher.report.record import read_run
+from launcher.report.summary import summarise
 from launcher.report.write import write_report
 from launcher.storage.layout import RECIPE
 from launcher.storage.store import Store
-from tests.report.conftest import INTERRUPTED, add_generations, add_scores, write_run
+from tests.report.conftest import INTERRUPTED, Told, add_generations, add_scores, write_run
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 
@@ -94,6 +95,15 @@ def test_base_and_tuned_stand_side_by_side_with_examples_that_changed(interrupte
     # 40 rows are not the first label; of them those whose number ends in 0 stay wrong
     assert '<b class="good">36</b>' in text
     assert '<b class="bad">0</b>' in text
+
+
+def test_the_strategy_that_auto_chose_last_is_told(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> None:
+    first = Told(opened=0, trains=5, after=0, last=10, closed=20, saves=(10,), chosen={"strategy": "zero2"})
+    then = Told(opened=30, trains=35, after=10, last=20, closed=60, finished=True, chosen={"strategy": "zero3"})
+    store = write_run(tmp_path / "run", recipe_of(strategy={"kind": "auto"}), [first, then])
+    assert "zero3" in made(store)
+    assert "chosen by auto" in made(store)
+    assert summarise(read_run(store)).strategy == "zero3"
 
 
 def test_what_users_wrote_is_no_markup(tmp_path: Path, recipe_of: Callable[..., Recipe]) -> None:
