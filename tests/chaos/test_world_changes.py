@@ -1,11 +1,13 @@
 """One run on 4, then 2, then 3 workers, then one: the same documents in the same order, and the losses of the
 undisturbed run.
 
-`-k` chooses chains; each takes about two minutes on two cores, its undisturbed run with 4 workers another half.
+`-k` chooses chains; each takes about two minutes on two cores, its undisturbed run with 4 workers another half. So
+`make chaos` has two of them in bf16, and `pytest -m thorough tests/chaos` the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +27,18 @@ CHAINS: dict[str, tuple[str, ...]] = {
     "zero3": ("zero3",) * 4,
     "mixed": ("ddp", "zero3", "zero2", "zero2"),
 }
+IN_BF16 = ("ddp-given", "mixed-given")
+"""The mixture has every strategy but ZeRO 1, whose passes are ZeRO 2's."""
 BATCHES = {"given": ("global_batch_size=12",), "from-the-world": ("global_batch_size=null",)}
 """Without one the global batch is that of the first attempt's 4 workers."""
+
+
+def chains() -> Iterator[Any]:
+    for chain, batch in [*((name, "given") for name in CHAINS), ("ddp", "from-the-world")]:
+        for precision in TOLERANCE:
+            often = precision == "fp32" or f"{chain}-{batch}" in IN_BF16
+            marks = [pytest.mark.slow, *([] if often else [pytest.mark.thorough])]
+            yield pytest.param(chain, batch, precision, marks=marks, id=f"{chain}-{batch}-{precision}")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +48,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> StoreBench:
     return StoreBench(folder, shared)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", TOLERANCE)
-@pytest.mark.parametrize(("chain", "batch"), [*((name, "given") for name in CHAINS), ("ddp", "from-the-world")])
+@pytest.mark.parametrize(("chain", "batch", "precision"), list(chains()))
 def test_the_world_size_changes_and_nothing_else_does(
     bench: StoreBench,
     tmp_path: Path,
