@@ -54,12 +54,12 @@ class MemorySet:
     def plan(self, training: Training, world: int) -> BatchPlan:
         return plan_batches(training, world=world, documents=self.documents, tokens=self.tokens)
 
-    def feed(self, training: Training, *, rank: int = 0, world: int = 1, pad_id: int = 0) -> Feed:
+    def feed(self, training: Training, *, rank: int = 0, world: int = 1, pad_id: int = 0, pin: bool = False) -> Feed:
         """The feed of a rank; batches over 10 steps are grouped where lengths are."""
         plan = self.plan(training, world)
         stream = self.stream(training, stretch=10 * plan.global_batch)
         supply = Supply(stream, self.blocks, pad_id, label_per_document=self.label_per_document)
-        return Feed(Mixture([stream], [1.0], training.order_seed), [supply], plan, Share(rank, world))
+        return Feed(Mixture([stream], [1.0], training.order_seed), [supply], plan, Share(rank, world), pin=pin)
 
     def order(self, training: Training, steps: int, batch: int) -> list[list[int]]:
         """Numbers of the examples in each step, counted from 0; one example is one pack."""

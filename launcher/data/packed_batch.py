@@ -8,6 +8,8 @@ import torch
 from launcher.data.encode.example import IGNORED
 from launcher.data.stream.gather import Gathered
 
+TENSORS = ("input_ids", "position_ids", "labels", "cu_seqlens")
+
 
 @dataclass(frozen=True, slots=True)
 class PackedBatch:
@@ -29,10 +31,13 @@ class PackedBatch:
     label_tokens: int
     """Labels that the loss counts."""
 
+    def pinned(self) -> "PackedBatch":
+        """The same batch in page-locked memory, from which a GPU copies while it computes."""
+        return replace(self, **{name: getattr(self, name).pin_memory() for name in TENSORS})
+
     def to(self, device: torch.device) -> "PackedBatch":
         """The same batch on a device."""
-        names = ("input_ids", "position_ids", "labels", "cu_seqlens")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in TENSORS})
 
     @property
     def inputs(self) -> dict[str, torch.Tensor | int]:

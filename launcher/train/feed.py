@@ -68,12 +68,14 @@ class Feed:
         share: Share,
         *,
         quarantine: Agree | None = None,
+        pin: bool = False,
     ) -> None:
         """A feed that stands at the beginning.
 
         Args:
             supplies: One for each data set of the mixture.
             quarantine: Makes ranks agree on corrupt blocks, which are left out; by default one ends the run.
+            pin: Whether batches are to lie in page-locked memory.
         """
         self.cursor, self.step = mixture.start, 0
         self._mixture = mixture
@@ -81,6 +83,7 @@ class Feed:
         self._plan = plan
         self._share = share
         self._quarantine = quarantine
+        self._pin = pin
         self._packed = mixture.streams[0].packing.mode == "packed"
         self._ended: tuple[EpochEnd, ...] = ()
         self._loaded: dict[Window, WindowTokens] = {}
@@ -174,6 +177,10 @@ class Feed:
             supply.forget(window for window, of in used.items() if of == source)
 
     def _collate(self, micro: MicroBatch) -> Batch | PackedBatch:
+        made = self._made(micro)
+        return made.pinned() if self._pin else made
+
+    def _made(self, micro: MicroBatch) -> Batch | PackedBatch:
         if not micro.parts:
             pad_id, classes = self._supplies[0].pad_id, self._supplies[0].label_per_document
             return weightless_pack(pad_id) if self._packed else weightless_row(pad_id, label_per_document=classes)

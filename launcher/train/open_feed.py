@@ -42,7 +42,8 @@ def open_feed(rank: Rank, pad_id: int) -> Iterator[Feed]:
         mixture = Mixture([supply.stream for supply in supplies], weights, recipe.training.order_seed)
         quarantine = _agreement(rank) if recipe.data.corrupt_blocks == "quarantine" else None
         share = Share(rank.number, rank.world)
-        yield Feed(mixture, supplies, job.batches, share, quarantine=quarantine)
+        pin = rank.device.type == "cuda"
+        yield Feed(mixture, supplies, job.batches, share, quarantine=quarantine, pin=pin)
 
 
 def _opened(source: TrainingSet, cache: CacheFolder) -> PreparedSet:

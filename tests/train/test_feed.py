@@ -1,11 +1,12 @@
 """A feed from a prepared data set: resumed anywhere, by any number of ranks, and with a corrupt block."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from launcher.data.prepared.reader import CorruptBlock
 from launcher.data.stream.consumed import Tally, whole_epoch
@@ -111,6 +112,30 @@ def test_a_feed_that_is_resumed_with_other_ranks_goes_on_with_the_same_steps(tmp
     assert [each["ended"] for each in found] == [whole["ended"]] * 3
     together = [sorted(chain(*parts)) for parts in zip(*(each["tokens"] for each in found), strict=True)]
     assert together == whole["tokens"][stop:]
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_batches_for_a_gpu_are_pinned_whole(monkeypatch: pytest.MonkeyPatch, packing: bool) -> None:
+    """Whether memory is page-locked only a GPU's driver can say."""
+    pinned: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    training = Training(max_steps=1, per_device_train_batch_size=2, packing=packing, max_length=64)
+    rows = MemorySet(examples(20))
+    for feed in (rows.feed(training), rows.feed(training, pin=True)):
+        step = feed.next()
+        assert step is not None
+        tensors = [each for _, batch in step.batches for each in vars_of(batch) if isinstance(each, torch.Tensor)]
+        assert tensors
+        assert all(any(each is one for one in pinned) for each in tensors) == bool(pinned)
+
+
+def vars_of(batch: Any) -> list[Any]:
+    return [getattr(batch, each.name) for each in fields(batch)]
 
 
 def test_a_small_data_set_fills_a_step_with_several_epochs() -> None:
