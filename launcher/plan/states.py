@@ -15,7 +15,7 @@ from launcher.recipe.quantization import Quantization
 from launcher.recipe.strategy import DeepSpeed
 
 BUCKET = 500_000_000
-"""Elements of DeepSpeed's reduce bucket, which the launcher leaves at its default."""
+"""Elements of DeepSpeed's reduce bucket, where so many are trained (`launcher/model/zero.py`)."""
 LIVE = 1_000_000_000
 """Elements that ZeRO 3 keeps gathered at the most (`stage3_max_live_parameters`)."""
 SUB_GROUP = 1_000_000_000
@@ -132,16 +132,14 @@ def buffers(setting: Setting) -> Iterator[Term]:
     """Communication buffers of DeepSpeed; DDP's are its gradients.
 
     Stages 1 and 2 make a bucket in every backward pass, two where reduction overlaps with it (`stage_1_and_2.py`,
-    setup_buckets); stage 3 keeps one, and reduces into a second (`stage3.py`). On a CPU pages that are never touched
-    take no memory.
+    setup_buckets); stage 3 keeps one, and reduces into a second (`stage3.py`).
     """
     if not setting.partitions:
         return
-    used = min(BUCKET, setting.trained())
-    bucket = setting.gradient * (BUCKET if setting.device == "cuda" else used)
+    bucket = setting.gradient * min(BUCKET, setting.trained())
     if setting.stage == 3:
         yield Term("reduce bucket", bucket)
-        yield Term("reduction buffer", setting.gradient * used, phases=TRAINING)
+        yield Term("reduction buffer", bucket, phases=TRAINING)
     else:
         yield Term("reduce buckets", bucket * (2 if setting.device == "cuda" else 1), phases=TRAINING)
 

@@ -23,10 +23,11 @@ class ZeroEngine:
         self._stage = strategy.zero_stage
         # DeepSpeed leaves out steps that are not finite, but for stage 0 without its own fp16
         self._unguarded = self._stage == 0 and training.precision != "fp16"
+        trained = sum(getattr(each, "ds_numel", each.numel()) for each in model.parameters() if each.requires_grad)
         self._engine, *_ = deepspeed.initialize(
             model=model,
             optimizer=optimizer,
-            config=zero_config(strategy, training, next(model.parameters()).device),
+            config=zero_config(strategy, training, next(model.parameters()).device, trained),
             dist_init_required=False,
         )
         check_internals(self._engine, self._stage)
