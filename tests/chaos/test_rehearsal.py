@@ -47,7 +47,7 @@ def test_a_run_with_many_faults_ends_in_the_weights_of_the_undisturbed_one(
     case = CASES[name]
     write_recipes(tmp_path, shared)
     bench = StoreBench(tmp_path, shared)
-    more = (f"training.max_steps={30 * case.count}", "cluster.retries.crashes=1000")
+    more = (f"training.max_steps={30 * case.count}", "cluster.retries.crashes=1000", "cluster.oversubscribe=true")
     asked = ("--faults", ",".join(case.faults), "--count", str(case.count), "--seed", str(case.seed))
     with bench.started("chaos", case.recipe, *case.overrides, *more, *asked) as started:
         until(lambda: started.process.poll() is not None, "the rehearsal", within=LONGEST_S)
