@@ -30,10 +30,10 @@ class Case:
 
 
 CASES = {
-    "packed text, DDP on 2": Case("text.yaml", ("cluster.workers=2",), tuple(FAULTS), 21, 1),
+    "packed text, DDP on 2": Case("text.yaml", ("cluster.workers=2",), tuple(FAULTS), 14, 1),
     "packed text, DDP on 1": Case("text.yaml", ("cluster.workers=1",), QUICK, 20, 2),
     "packed text, ZeRO 2 on 2": Case("text.yaml", ("cluster.workers=2", ZERO % 2), QUICK, 20, 3),
-    "packed text, ZeRO 3 on 2": Case("text.yaml", ("cluster.workers=2", ZERO % 3), tuple(FAULTS), 21, 4),
+    "packed text, ZeRO 3 on 2": Case("text.yaml", ("cluster.workers=2", ZERO % 3), tuple(FAULTS), 14, 4),
     "LoRA with dropout, DDP on 3": Case("answers.yaml", ("cluster.workers=3",), QUICK, 20, 5),
     "LoRA in bf16, DDP on 2": Case("answers.yaml", ("cluster.workers=2", "training.precision=bf16"), QUICK, 20, 6),
 }
