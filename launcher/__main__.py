@@ -4,6 +4,10 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["run"]:
+        from launcher.interrupt.early import end_early
+
+        end_early()
     from launcher.cli.main import main as run_verb
 
     sys.exit(run_verb())

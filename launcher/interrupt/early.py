@@ -1,0 +1,24 @@
+"""A word to end that comes while the command is still being imported: nothing has begun, so it may be given again."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from launcher.errors import EXIT_AGAIN
+
+LATER = (signal.SIGTERM, signal.SIGUSR2)
+"""Signals after which the same command goes on."""
+
+
+def end_early() -> None:
+    """Until the run has handlers of its own, and again after its end, these signals end the command with 75."""
+    for each in LATER:
+        signal.signal(each, _end)
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    name = signal.Signals(signum).name
+    text = f"interrupted outside of the run ({name}): give the same command again\n"
+    os.write(sys.stderr.fileno(), text.encode())  # print may be what was interrupted
+    raise SystemExit(EXIT_AGAIN)
