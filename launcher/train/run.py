@@ -12,6 +12,7 @@ from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.signals import Ended, Signals, unwrapped
 from launcher.plan.plan import plan_lines
 from launcher.plan.preview import Preview, preview
+from launcher.recipe.method import QLora
 from launcher.recipe.recipe import Recipe
 from launcher.storage.store import Store
 from launcher.track.available import check_trackers
@@ -67,7 +68,8 @@ def _own_cluster(profile: Profile, ahead: Preview, store: Store, screen: RunCons
         return None
     placement = ahead.plan.placement
     screen.wait("starting Ray")
-    with unwrapped(), imports_ahead(placement.device):
+    quantised = isinstance(ahead.recipe.method, QLora)
+    with unwrapped(), imports_ahead(placement.device, quantised=quantised):
         return ray.enter_context(cluster_for(profile, placement, store.location, screen.line))
 
 
