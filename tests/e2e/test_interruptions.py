@@ -240,9 +240,9 @@ def test_sigterm_at_seeded_moments_always_leaves_a_clean_commit_and_the_run_ends
     calm.to_the_end()
     drawn = random.Random("moments")
     for number in range(MOMENTS):
-        # Of three, two fall into training, and one anywhere, from when Python hears
+        # Of three, two fall into training, and one anywhere from the command's start on
         trains = number % 3 > 0
-        seconds = drawn.uniform(0.0, 1.5) if trains else drawn.uniform(1.0, 16.0)
+        seconds = drawn.uniform(0.0, 1.5 if trains else 16.0)
         with made.attempt() as attempt:
             if trains:
                 attempt.started.until_said(r"^step ")
