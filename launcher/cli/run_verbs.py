@@ -68,10 +68,12 @@ def run(chosen: argparse.Namespace) -> int:
             recipe, profile, Console(file=sys.stdout)
         )  # this very stream: what else is printed goes elsewhere
     from launcher.backends.slurm.allocation import in_allocation, run_in_allocation
+    from launcher.interrupt.early import end_at_once
     from launcher.train.options import Options
 
     options = Options(chosen.run_id, chosen.takeover, tuple(chosen.allow_recipe_change))
     if in_allocation(profile):
+        end_at_once()
         return run_in_allocation(profile, recipe, "run", options.flags, Console().width)
     from launcher.train.run import run_recipe
 

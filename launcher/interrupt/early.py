@@ -2,13 +2,14 @@
 
 import os
 import signal
-import sys
+from contextlib import suppress
 from types import FrameType
 
 from launcher.errors import EXIT_AGAIN
 
 LATER = (signal.SIGTERM, signal.SIGUSR2)
 """Signals after which the same command goes on."""
+STDERR = 2
 
 
 def end_early() -> None:
@@ -17,8 +18,15 @@ def end_early() -> None:
         signal.signal(each, _end)
 
 
+def end_at_once() -> None:
+    """As without any of this: what goes on elsewhere, such as Slurm's step, is not to be cleaned up behind."""
+    for each in LATER:
+        signal.signal(each, signal.SIG_DFL)
+
+
 def _end(signum: int, frame: FrameType | None) -> None:
     name = signal.Signals(signum).name
     text = f"interrupted outside of the run ({name}): give the same command again\n"
-    os.write(sys.stderr.fileno(), text.encode())  # print may be what was interrupted
+    with suppress(OSError):  # nobody reads it any more
+        os.write(STDERR, text.encode())  # print may be what was interrupted
     raise SystemExit(EXIT_AGAIN)

@@ -37,6 +37,13 @@ def test_a_run_that_is_told_to_end_while_it_is_imported_asks_to_be_started_again
     assert err == f"interrupted outside of the run ({told.name}): give the same command again\n"
 
 
+def test_a_run_whose_work_goes_on_elsewhere_ends_at_once() -> None:
+    """Slurm's step goes on without the command that started it, and needs what that would remove."""
+    code = "import signal; from launcher.interrupt.early import *; end_early(); end_at_once(); signal.raise_signal(%d)"
+    for told in (signal.SIGTERM, signal.SIGUSR2):
+        assert subprocess.run([sys.executable, "-c", code % told], check=False).returncode == -told
+
+
 def test_other_verbs_end_as_ever() -> None:
     words = [sys.executable, "-c", WAITING, "recipes"]
     with subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
