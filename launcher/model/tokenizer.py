@@ -29,8 +29,9 @@ def load_tokenizer(folder: Path, model: Model) -> "PreTrainedTokenizerBase":
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, padding_side="right")
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InvalidInput(f"model: {folder} holds no tokenizer that loads: {reason}") from error
+        reason = str(error).strip().splitlines()[0].rstrip(": ")
+        mend = "put its tokenizer.json beside the weights, or name another model"
+        raise InvalidInput(f"model: {folder} holds no tokenizer that loads: {reason}; {mend}") from error
     if isinstance(model, Pretrained) and model.add_tokens:
         tokenizer.add_tokens(model.add_tokens)
     tokenizer.pad_token = _padding(tokenizer, model)
