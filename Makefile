@@ -26,7 +26,12 @@ test: $(INSTALLED)
 	$(BIN)/codespell launcher recipes cluster slurm tests docs README.md CONTRIBUTING.md
 	$(BIN)/pytest tests -m 'not slow' --durations 15
 
-e2e: $(INSTALLED)
+# What the extra `gpu` brings, apart: where Triton is, other libraries import it at every start
+build/gpu/.installed: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --upgrade --target build/gpu liger-kernel triton
+	touch $@
+
+e2e: $(INSTALLED) build/gpu/.installed
 	$(BIN)/pytest tests -m slow -s --ignore tests/chaos
 
 chaos: $(INSTALLED)

@@ -112,6 +112,9 @@ def _training(recipe: Recipe, traits: Traits, notes: list[tuple[str, str]]) -> T
     if optimizer_refusal(training.optim, "cpu", recipe.strategy.key) is not None:
         notes.append(("optimiser", f"{training.optim} needs a GPU: {FUSED} in its place"))
         changes["optim"] = FUSED
+    if training.use_liger_kernel:
+        notes.append(("kernels", "Liger's need a GPU: the model's own in their place"))
+        changes["use_liger_kernel"] = False
     if training.precision == "fp16" and not traits.cpu_fp16:
         notes.append(("precision", "this machine's CPUs do not compute in fp16: bf16 in its place"))
         changes["precision"] = "bf16"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from launcher.model.adapt import TrainableModel, adapt
+from launcher.model.liger import use_liger
 from launcher.model.load import load_model
 from launcher.model.zero import partition_aware, partitioned_loading
 from launcher.recipe.recipe import Recipe
@@ -24,5 +25,7 @@ def trainable_model(
     """
     with partitioned_loading(recipe, device):
         model = load_model(recipe, folder, tokenizer, device)
+    if recipe.training.use_liger_kernel:
+        use_liger(model)
     with partition_aware(recipe, device):
         return adapt(model, recipe)

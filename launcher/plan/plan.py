@@ -10,6 +10,7 @@ from launcher.plan.counts import RowCounts
 from launcher.plan.parameters import ParameterCount, count_parameters
 from launcher.plan.placement import Placement
 from launcher.recipe.encoder import encoder_refusal
+from launcher.recipe.liger import liger_model_refusal
 from launcher.recipe.model import Pretrained
 from launcher.recipe.packing import packing_refusal
 from launcher.recipe.possible import recipe_refusal
@@ -48,6 +49,8 @@ def make_plan(recipe: Recipe, placement: Placement, rows: RowCounts, config: dic
         raise InvalidInput(f"model: {reason}")
     if recipe.training.packing and (reason := packing_refusal(config.get("model_type"))):
         raise InvalidInput(f"model: {reason}")
+    if recipe.training.use_liger_kernel and (reason := liger_model_refusal(config.get("model_type"))):
+        raise InvalidInput(f"training.use_liger_kernel: {reason}")
     positions = config.get("max_position_embeddings")
     if positions is not None and recipe.training.max_length > positions:
         raise InvalidInput(

@@ -111,6 +111,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "training.per_gpu_train_batch_size",
     ),
     "training.seed": ("training.random_seed",),
+    "training.use_liger_kernel": ("training.enable_liger_kernel", "training.use_liger"),
 }
 """Names whose values are the field's, by field."""
 _QUANTIZATION_NAMES: dict[str, tuple[str, ...]] = {

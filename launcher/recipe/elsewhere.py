@@ -68,7 +68,7 @@ _MENDS: dict[str, tuple[str, ...]] = {
         "gradient_checkpointing_kwargs", "jit_mode_eval", "label_smoothing_factor", "liger_kernel_config", "loss_type",
         "optim_args", "optim_target_modules", "padding_free", "past_index",
         "shuffle_dataset", "torch_compile", "torch_compile_backend", "torch_compile_mode", "torch_empty_cache_steps",
-        "torchdynamo", "use_cache", "use_ipex", "use_legacy_prediction_loop", "use_liger", "use_liger_kernel",
+        "torchdynamo", "use_cache", "use_ipex", "use_legacy_prediction_loop",
     ),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Why a recipe as a whole cannot train, out of every table that says so."""
 
+from launcher.recipe.liger import liger_refusal
 from launcher.recipe.method import Method, QLora
 from launcher.recipe.method_checks import method_refusal
 from launcher.recipe.optimizers import optimizer_refusal
@@ -14,6 +15,7 @@ def recipe_refusal(recipe: Recipe, device: str) -> str | None:
         combination_refusal(each, device)
         or method_refusal(each.method, device)
         or optimizer_refusal(each.training.optim, device, each.strategy.key)
+        or (liger_refusal(device) if each.training.use_liger_kernel else None)
         for each in settled(recipe)
     ]
     return None if None in reasons else reasons[0]

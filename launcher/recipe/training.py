@@ -97,6 +97,8 @@ class Training(Section):
     """Global norm to clip to; null leaves gradients as they are."""
     gradient_checkpointing: bool = False
     """Compute activations anew in the backward pass: less memory, one more forward pass."""
+    use_liger_kernel: bool = False
+    """Rotary positions, norms and gated MLPs by Liger's Triton kernels; on GPUs, with the extra `gpu`."""
     neftune_noise_alpha: PositiveFloat | None = None
     """Strength of the noise on embeddings in training (https://arxiv.org/abs/2310.05914); null adds none."""
     seed: Seed = 42

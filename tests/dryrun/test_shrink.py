@@ -45,6 +45,12 @@ def test_an_optimiser_that_runs_here_stays(recipe_of: RecipeOf) -> None:
     assert (shrink(recipe, TRAITS).recipe.training.optim, told(recipe)) == ("adafactor", {})
 
 
+def test_kernels_of_gpus_give_way_and_that_is_told(recipe_of: RecipeOf) -> None:
+    recipe = recipe_of(training={"use_liger_kernel": True})
+    assert shrink(recipe, TRAITS).recipe.training.use_liger_kernel is False
+    assert told(recipe) == {"kernels": "Liger's need a GPU: the model's own in their place"}
+
+
 @pytest.mark.parametrize(("cpu_fp16", "precision"), [(True, "fp16"), (False, "bf16")])
 def test_fp16_stays_where_the_cpu_computes_in_it(recipe_of: RecipeOf, cpu_fp16: bool, precision: str) -> None:
     recipe, traits = recipe_of(training={"precision": "fp16"}), Traits(False, cpu_fp16, 32)

@@ -102,6 +102,16 @@ def test_a_plan_knows_what_only_one_device_refuses(recipe_of: RecipeOf) -> None:
         make_plan(recipe, PLACEMENT, ROWS, CONFIG)
 
 
+def test_a_plan_knows_where_kernels_run_and_for_which_models(recipe_of: RecipeOf) -> None:
+    recipe = recipe_of(training={"use_liger_kernel": True})
+    gpu = Placement(1, "cuda", 1)
+    assert make_plan(recipe, gpu, ROWS, CONFIG).strategy == "ddp"
+    with pytest.raises(InvalidInput, match=r"^on cpu, use_liger_kernel is refused: .* say training.use_liger_kernel"):
+        make_plan(recipe, PLACEMENT, ROWS, CONFIG)
+    with pytest.raises(InvalidInput, match=r"^training.use_liger_kernel: .* not with gemma; say false$"):
+        make_plan(recipe, gpu, ROWS, {**CONFIG, "model_type": "gemma"})
+
+
 def test_rows_longer_than_the_models_positions_are_refused(recipe_of: RecipeOf) -> None:
     make_plan(recipe_of(training={"max_length": 512}), PLACEMENT, ROWS, CONFIG)
     with pytest.raises(InvalidInput) as caught:
