@@ -20,7 +20,7 @@ from launcher.errors import LauncherError
 from launcher.model.quiet import quiet_libraries
 from launcher.recipe.recipe import Recipe
 from launcher.storage.retry import one_line
-from launcher.train.ray_local import environment
+from launcher.train.environment import environment
 
 
 def dry_run(recipe: Recipe, profile: Profile, console: Console) -> int:

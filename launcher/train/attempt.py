@@ -9,7 +9,9 @@ import ray
 import ray.train
 from ray.train import WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.callbacks import WorkingDirectorySetupCallback
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.metrics import ControllerMetricsCallback, WorkerMetricsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.callback import RayTrainCallback
 
@@ -23,6 +25,7 @@ from launcher.recipe.strategy import DeepSpeed
 from launcher.storage.store import Store
 from launcher.train.cluster import Cluster
 from launcher.train.console import RunConsole
+from launcher.train.controller import AsTold, Controller
 from launcher.train.desk import Desk
 from launcher.train.failure import cause_of, first_cause
 from launcher.train.job import Job, JudgedData
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+UNUSED = (DatasetsCallback, WorkingDirectorySetupCallback, ControllerMetricsCallback, WorkerMetricsCallback)
+"""What Ray's trainer would do besides."""
 
 
 def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsole, inbox: Inbox) -> Outcome:
@@ -55,7 +60,7 @@ def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsol
         **group_settings(job.placement, cluster, job.attempt),
     )
     trainer.watch = watch
-    trainer.unused = (DatasetsCallback,) if cluster.nodes else (DatasetsCallback, PlacementGroupCleanerCallback)
+    trainer.unused = UNUSED if cluster.nodes else (*UNUSED, PlacementGroupCleanerCallback)
     console.wait(f"starting {job.placement.workers} workers")
     with watched(inbox, {"Ray's drain": drain_source(watch.hosts)}, console.line):
         error = _fit(trainer, watch)
@@ -63,8 +68,9 @@ def run_attempt(job: Job, data: JudgedData, cluster: Cluster, console: RunConsol
 
 
 class _Trainer(TorchTrainer):
-    """Ray's trainer, but Ctrl-C stays the launcher's, which learns who controls the workers, and no process is started
-    for what is not used: Ray's data sets, and the removal of placement groups from a cluster that ends with the run.
+    """Ray's trainer with the launcher's controller, which the watch learns of, and Ctrl-C left to the launcher; nothing
+    is done for what is not used: Ray's data sets, metrics and working directories, and the removal of placement groups
+    from a cluster that ends with the run.
     """
 
     watch: Watch
@@ -74,8 +80,12 @@ class _Trainer(TorchTrainer):
         made: list[RayTrainCallback] = super()._create_default_callbacks()  # type: ignore[misc]  # typed as an older one
         return [each for each in made if not isinstance(each, self.unused)]
 
-    def _register_sigint_handler(self, controller: Any) -> None:
-        self.watch.controller = controller
+    def _initialize_and_run_controller(self, **parts: Any) -> Any:
+        parts["scaling_policy"] = AsTold(parts["scaling_policy"].scaling_config)
+        made: Any = ray.remote(Controller).options(num_cpus=0, label_selector=beside_driver())
+        self.watch.controller = controller = made.remote(**parts)
+        ray.get(controller.run.remote())
+        return ray.get(controller.get_result.remote())
 
 
 def _fit(trainer: TorchTrainer, watch: Watch) -> Exception | None:

@@ -48,8 +48,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster_for(profile: Profile, placement: Placement, run_url: str, tell: Callable[[str], None]) -> Iterator[Cluster]:
+def cluster_for(
+    profile: Profile, placement: Placement, run_url: str, tell: Callable[[str], None], *, quantised: bool
+) -> Iterator[Cluster]:
     """The cluster that a profile says; what was started for it goes at the end.
+
+    Args:
+        quantised: Whether the base is: processes on this machine prepare for it.
 
     Raises:
         InvalidInput: there is none to attach to, or its machines do not fit the profile or cannot reach the run.
@@ -63,5 +68,5 @@ def cluster_for(profile: Profile, placement: Placement, run_url: str, tell: Call
     else:
         from launcher.train.ray_local import local_ray
 
-        with local_ray(placement, profile.environment) as scratch:
+        with local_ray(placement, profile.environment, warm=True, quantised=quantised) as scratch:
             yield Cluster(scratch)

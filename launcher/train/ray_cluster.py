@@ -18,7 +18,7 @@ from launcher.train.choose_nodes import chosen, failures_by_host
 from launcher.train.cluster import Cluster, Node
 from launcher.train.looking import look_at, secrets_lacking, variables
 from launcher.train.node_look import check
-from launcher.train.ray_local import TRAIN_SETTINGS, environment, undisturbed
+from launcher.train.ray_local import undisturbed
 
 EXPECTED_HOSTS = "LAUNCHER_HOSTS"
 """Where an allocation has hosts, their names, for those that do not come to be told."""
@@ -83,18 +83,17 @@ def connected(profile: ManyNodes) -> Iterator[None]:
             f"{socket.gethostname()} has Ray {found}, and the launcher is tested with {RAY_VERSION}: install that, or "
             "name an image that has it"
         )
-    with environment(TRAIN_SETTINGS):
-        import ray
+    import ray
 
-        try:
-            with undisturbed():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
-            raise LauncherError(f"the Ray cluster at {address} does not answer: {error}") from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
+    try:
+        with undisturbed():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise LauncherError(f"the Ray cluster at {address} does not answer: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def wait_for_nodes(

@@ -1,24 +1,18 @@
 """A Ray cluster on this machine for one run: started, used, and gone without a trace."""
 
 import logging
-import os
 import secrets
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from launcher.plan.placement import Placement
+from launcher.train.environment import environment
+from launcher.train.warm import WarmUp
 
-TRAIN_SETTINGS = {
-    # How soon the end of a worker is seen, and most of what a fit costs after the work has ended
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # Interruptions come through the driver; Ray's own watcher asks through a barrier
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-}
 LATER = (signal.SIGTERM, signal.SIGUSR2)
 """Signals that may ask a driver to end."""
 LOCAL_SETTINGS = {
@@ -28,11 +22,15 @@ LOCAL_SETTINGS = {
 
 
 @contextmanager
-def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterator[Path]:
+def local_ray(
+    placement: Placement, variables: Mapping[str, str] = {}, *, warm: bool = False, quantised: bool = False
+) -> Iterator[Path]:
     """A cluster of one node, reachable with a token of its own; gives its folder, removed at the end.
 
     Args:
         variables: For the environment of the cluster's processes.
+        warm: Have its first processes import what an attempt needs, as `warm.py` tells.
+        quantised: Whether the base is, which they would need more for.
 
     Ray's sockets stand below that folder, and their paths may have 107 bytes: so it is short, under /tmp.
     """
@@ -40,7 +38,9 @@ def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterat
         token = Path(name, "token")
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
-        with environment({**variables, **TRAIN_SETTINGS, **LOCAL_SETTINGS, "RAY_AUTH_TOKEN_PATH": str(token)}):
+        ahead = WarmUp(placement.workers, placement.device, quantised, name) if warm else None
+        variables = {**variables, **(ahead.variables if ahead else {})}
+        with environment({**variables, **LOCAL_SETTINGS, "RAY_AUTH_TOKEN_PATH": str(token)}):
             import ray
 
             _forget_token()
@@ -48,12 +48,13 @@ def local_ray(placement: Placement, variables: Mapping[str, str] = {}) -> Iterat
                 with undisturbed():
                     ray.init(
                         address="local",
-                        num_cpus=placement.workers,
+                        num_cpus=ahead.processes if ahead else placement.workers,
                         num_gpus=placement.workers if placement.device == "cuda" else 0,
                         include_dashboard=False,
                         log_to_driver=False,
                         logging_level=logging.ERROR,
                         _temp_dir=name,
+                        _system_config=_started_ahead(ahead) if ahead else None,
                     )
                 yield Path(name)
             finally:
@@ -83,19 +84,12 @@ def undisturbed() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-@contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """This process's environment with some settings, for as long as this lasts."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _started_ahead(ahead: WarmUp) -> dict[str, Any]:
+    """Ray starts as many processes with a cluster as it has CPUs, but not so many at a time."""
+    return {
+        "worker_maximum_startup_concurrency": ahead.processes,
+        "preload_python_modules": ["launcher.train.warmed"],
+    }
 
 
 def _forget_token() -> None:

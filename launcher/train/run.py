@@ -10,6 +10,7 @@ from launcher.cluster.profile import Profile
 from launcher.errors import EXIT_AGAIN
 from launcher.interrupt.inbox import Inbox
 from launcher.interrupt.signals import Ended, Signals, unwrapped
+from launcher.model.liger import check_liger
 from launcher.plan.plan import plan_lines
 from launcher.plan.preview import Preview, preview
 from launcher.recipe.method import QLora
@@ -41,6 +42,7 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
     with RunConsole(console) as screen, signals.caught():
         try:
             check_trackers(recipe.tracking)
+            check_liger(recipe.training.use_liger_kernel)
             ahead = preview(recipe, profile)
             run_id = new_run_id(recipe) if options.run_id is None else options.run_id
             store = run_store(profile.storage, run_id)
@@ -70,14 +72,17 @@ def _own_cluster(profile: Profile, ahead: Preview, store: Store, screen: RunCons
     screen.wait("starting Ray")
     quantised = isinstance(ahead.recipe.method, QLora)
     with unwrapped(), imports_ahead(placement.device, quantised=quantised):
-        return ray.enter_context(cluster_for(profile, placement, store.location, screen.line))
+        made = cluster_for(profile, placement, store.location, screen.line, quantised=quantised)
+        return ray.enter_context(made)
 
 
 def _run(run: Run, ray: ExitStack, cluster: Cluster | None) -> int:
     placement = run.ahead.plan.placement
     if cluster is None:
         run.screen.wait("waiting for the cluster")
-        cluster = ray.enter_context(cluster_for(run.profile, placement, run.store.location, run.screen.line))
+        quantised = isinstance(run.recipe.method, QLora)
+        made = cluster_for(run.profile, placement, run.store.location, run.screen.line, quantised=quantised)
+        cluster = ray.enter_context(made)
     how = _preparation(run)
     sets = prepared_sets(how, run.ahead.dataset)
     party = Party(how, sets, cluster, placement)
