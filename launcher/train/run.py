@@ -42,8 +42,8 @@ def run_recipe(recipe: Recipe, profile: Profile, options: Options, console: Cons
     with RunConsole(console) as screen, signals.caught():
         try:
             check_trackers(recipe.tracking)
-            check_liger(recipe.training.use_liger_kernel)
             ahead = preview(recipe, profile)
+            check_liger(recipe.training.use_liger_kernel)
             run_id = new_run_id(recipe) if options.run_id is None else options.run_id
             store = run_store(profile.storage, run_id)
             screen.line("\n".join(plan_lines(ahead.plan)))

@@ -1,16 +1,34 @@
 """Run by itself, in Triton's interpreter: what a model with Liger's kernels computes, beside what it computes alone."""
 
 import copy
+from typing import Any
 
+import numpy as np
 import torch
+import triton.language as tl
+from liger_kernel.ops import rms_norm
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from triton.runtime import interpreter
 
 from launcher.model.liger import use_liger
 from launcher.recipe.liger import LIGER_MODELS
 
 WIDTHS = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 64}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+
+
+def as_compiled() -> None:
+    """The interpreter hands kernels whole numbers as a GPU's scalars, but not fractions; and has no libdevice."""
+    rms_norm.rsqrt = lambda number: tl.rsqrt(number)
+    convert = interpreter._implicit_cvt
+
+    def converted(argument: Any) -> Any:
+        if isinstance(argument, float):
+            return tl.tensor(interpreter.TensorHandle(np.array([argument], dtype=np.float32), tl.float32), tl.float32)
+        return convert(argument)
+
+    interpreter._implicit_cvt = converted
 
 
 def made(model_type: str) -> PreTrainedModel:
@@ -36,6 +54,7 @@ def computed(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
+    as_compiled()
     for model_type in sorted(LIGER_MODELS):
         model = made(model_type)
         alone = computed(copy.deepcopy(model))
