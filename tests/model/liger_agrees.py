@@ -20,7 +20,7 @@ HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
 
 def as_compiled() -> None:
     """The interpreter hands kernels whole numbers as a GPU's scalars, but not fractions; and has no libdevice."""
-    rms_norm.rsqrt = lambda number: tl.rsqrt(number)
+    rms_norm.rsqrt = lambda number: tl.rsqrt(number)  # noqa: PLW0108  # the interpreter puts its own in
     convert = interpreter._implicit_cvt
 
     def converted(argument: Any) -> Any:
