@@ -13,6 +13,7 @@ from launcher.evaluate.run_weights import Tell, run_weights
 from launcher.evaluate.table import BASE, TUNED
 from launcher.model.adapt import TrainableModel, adapt, base_only
 from launcher.model.fetch import ADAPTER, fetch_model
+from launcher.model.head_loss import loss_in_head
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.method import Full
@@ -60,9 +61,9 @@ def of_run(run: str, tell: Tell, *, step: int | None = None, recipe: Recipe | No
     """
     device = _device()
     with run_weights(find_run(run), tell, step) as weights:
-        tuned = weights.tuned(device)
+        tuned = _scored_in_head(weights.tuned(device))
         if isinstance(weights.recipe.method, Full):
-            base = Contender(BASE, weights.base(device))
+            base = Contender(BASE, _scored_in_head(weights.base(device)))
         else:
             base = Contender(BASE, tuned, partial(base_only, tuned))
         yield Field(recipe or weights.recipe, weights.tokenizer, device, (base, Contender(TUNED, tuned)))
@@ -83,13 +84,20 @@ def of_model(place: str, recipe: Recipe) -> Iterator[Field]:
     folder = fetch_model(Pretrained(kind="pretrained", name_or_path=place), adapters=True)
     tokenizer = load_tokenizer(folder, recipe.model)
     if not (folder / ADAPTER).exists():
-        whole = load_model(recipe, folder, tokenizer, device, as_stored=True)
+        whole = _scored_in_head(load_model(recipe, folder, tokenizer, device, as_stored=True))
         yield Field(recipe, tokenizer, device, (Contender(MODEL, whole),))
         return
     if isinstance(recipe.method, Full) or not isinstance(recipe.model, Pretrained):
         raise InvalidInput(f"{place} is an adapter: give a recipe of method lora or qlora that names its base")
-    model = adapt(load_model(recipe, fetch_model(recipe.model), tokenizer, device), recipe, adapter=str(folder)).eval()
+    below = load_model(recipe, fetch_model(recipe.model), tokenizer, device)
+    model = _scored_in_head(adapt(below, recipe, adapter=str(folder)).eval())
     yield Field(recipe, tokenizer, device, (Contender(BASE, model, partial(base_only, model)), Contender(TUNED, model)))
+
+
+def _scored_in_head(model: TrainableModel) -> TrainableModel:
+    """As a run scores: without all logits at a time, where its head can do without."""
+    loss_in_head(model)
+    return model
 
 
 def _device() -> torch.device:

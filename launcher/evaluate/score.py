@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from launcher.data.batch import pad
 from launcher.data.encode import IGNORED, Example, Question, TestRow
 from launcher.evaluate.scores import Scores
+from launcher.model.head_loss import Labelled, asking, summed_cross_entropy
 
 
 @torch.no_grad()  # not inference mode: ZeRO 3 trains on with what it gathers here
@@ -42,25 +42,26 @@ def _texts(row: TestRow) -> list[Example]:
 def _log_likelihoods(model: nn.Module, texts: Sequence[Example], pad_id: int, device: torch.device) -> list[float]:
     """Sum over each text's labels of log p(label | what stands before it).
 
-    Rows are padded on the left, so that completions end together and only their logits are computed.
+    Rows are padded on the left, so that completions end together and only what they end with goes through the head. One
+    that can gives the labels' losses itself; the logits of another are all there.
     """
     ids = pad([text.input_ids[::-1] for text in texts], pad_id).flip(1).to(device)
     mask = pad([[1] * len(text.input_ids) for text in texts], 0).flip(1).to(device)
-    labels = pad([text.labels[::-1] for text in texts], IGNORED).flip(1).to(device)
     keep = min(max(map(_reach, texts)) + 1, ids.shape[1])
+    labels = pad([text.labels[::-1] for text in texts], IGNORED).flip(1)[:, -keep:]
+    counts = (labels[:, 1:] != IGNORED).sum(1).tolist()
+    labels = labels.to(device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep).logits
-    return [_label_sum(*each) for each in zip(logits[:, :-1], labels[:, -keep + 1 :], strict=True)]
+    with asking(Labelled.of(labels, sum(counts), each=True)):
+        found = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep).logits
+    if found.dim() == 1:
+        return (-torch.stack([each.sum() for each in found[: sum(counts)].split(counts)])).tolist()
+    return [-float(summed_cross_entropy(*each)) for each in zip(found[:, :-1], labels[:, 1:], strict=True)]
 
 
 def _reach(text: Example) -> int:
     """Tokens from a text's first label to its end."""
     return len(text.labels) - next(place for place, label in enumerate(text.labels) if label != IGNORED)
-
-
-def _label_sum(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Of one text, as all of a batch in fp32 may not fit: logits (tokens, vocabulary), labels (tokens,)."""
-    return -float(functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum"))
 
 
 def _score_head(

@@ -29,18 +29,21 @@ class Labelled:
 
     places: torch.Tensor
     labels: torch.Tensor
+    each: bool = False
+    """Whether the loss of each of them is asked for instead of the sum."""
 
     @classmethod
-    def of(cls, labels: torch.Tensor, count: int) -> "Labelled":
-        """Found without asking the device, by their number.
+    def of(cls, labels: torch.Tensor, count: int, *, each: bool = False) -> "Labelled":
+        """Found without asking the device, by their number; in the order of the rows.
 
         Args:
             labels: (rows, tokens), of each token itself.
             count: Labels in all; what is asked for beyond those that there are has none, and adds nothing.
+            each: Ask for the loss of each label.
         """
         following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED).flatten()
         places = torch.argsort(following == IGNORED, stable=True)[: max(count, 1)]
-        return cls(places, following[places].long())
+        return cls(places, following[places].long(), each)
 
 
 _asked: ContextVar[Labelled | None] = ContextVar("asked", default=None)
@@ -61,7 +64,9 @@ def loss_in_head(model: TrainableModel) -> bool:
 
 @contextmanager
 def asking(labelled: Labelled) -> Iterator[None]:
-    """While this lasts, a head that can gives the summed cross-entropy of these tokens, a scalar in fp32 or better."""
+    """While this lasts, a head that can gives the cross-entropy of these tokens in fp32 or better: summed, a scalar, or
+    that of each, (tokens,), through which no gradient goes back.
+    """
     token = _asked.set(labelled)
     try:
         yield
@@ -75,13 +80,25 @@ def _forward(head: nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
         return functional.linear(hidden, head.weight)
     rows = hidden.flatten(0, 1).index_select(0, asked.places)
     at_once = max(heads.LOGITS_AT_ONCE // head.out_features, 1)
+    if asked.each:
+        return _of_each(rows, head.weight, asked.labels, at_once)
     if len(rows) <= at_once:
         return summed_cross_entropy(functional.linear(rows, head.weight), asked.labels)
     return loss_in_pieces(rows, head.weight, asked.labels, at_once)
 
 
+@torch.no_grad()
+def _of_each(rows: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, at_once: int) -> torch.Tensor:
+    pieces = zip(torch.split(rows, at_once), torch.split(labels, at_once), strict=True)
+    return torch.cat([_cross_entropy(functional.linear(piece, weight), of_piece, "none") for piece, of_piece in pieces])
+
+
 def summed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Logits (labels, classes) against labels, of which IGNORED ones add nothing; summed in fp32 or better."""
+    return _cross_entropy(logits, labels, "sum")
+
+
+def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: str) -> torch.Tensor:
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
-    return functional.cross_entropy(logits, labels.long(), ignore_index=IGNORED, reduction="sum")
+    return functional.cross_entropy(logits, labels.long(), ignore_index=IGNORED, reduction=reduction)

@@ -48,7 +48,8 @@ def activations(setting: Setting) -> Iterator[Term]:
 def logits(setting: Setting) -> Iterator[Term]:
     """Logits with their gradient, which are there while everything else is kept: of all tokens, or of a piece of them.
 
-    While scoring: logits of all rows from their first label on, and one row's in fp32 twice (`evaluate/score.py`).
+    While scoring the same (`evaluate/score.py`); a head that gives logits gives those of all rows from their first
+    label on, and one row's are there in fp32 twice.
     """
     classes = output_classes(setting)
     each = PIECE_BYTES if in_pieces(setting) else LOSS_BYTES
@@ -57,7 +58,10 @@ def logits(setting: Setting) -> Iterator[Term]:
     rows, length = setting.recipe.evaluation.batch_size, setting.recipe.training.max_length
     labelled = LABEL_TOKENS if has_labels(setting.recipe.task) else length
     block = 3 * setting.compute * setting.inner * rows * length
-    scored = setting.compute * classes * rows * labelled + 8 * classes * labelled
+    if head_gives_loss(setting):
+        scored = (setting.compute + 8) * classes * _at_once(setting, rows * labelled)
+    else:
+        scored = setting.compute * classes * rows * labelled + 8 * classes * labelled
     yield Term("scoring of test rows", block + scored, phases=("scoring",))
 
 
@@ -81,12 +85,18 @@ def in_pieces(setting: Setting) -> bool:
 
 
 def tokens_at_once(setting: Setting) -> int:
-    """Tokens whose logits are there at a time."""
-    classes = output_classes(setting)
+    """Tokens of a micro-batch whose logits are there at a time."""
+    return _at_once(setting, setting.tokens) if head_gives_loss(setting) else setting.tokens
+
+
+def head_gives_loss(setting: Setting) -> bool:
+    """Whether logits need not all be there (`launcher/model/head_loss.py`)."""
     adapted = any(part.module == "lm_head" and (part.kind == "adapter" or part.duplicate) for part in setting.parts)
-    if not classes or adapted or setting.config["model_type"] not in PLAIN_HEADS:
-        return setting.tokens
-    return min(setting.tokens, max(LOGITS_AT_ONCE // classes, 1))
+    return bool(output_classes(setting)) and not adapted and setting.config["model_type"] in PLAIN_HEADS
+
+
+def _at_once(setting: Setting, tokens: int) -> int:
+    return min(tokens, max(LOGITS_AT_ONCE // output_classes(setting), 1))
 
 
 def head_is_trained(setting: Setting) -> bool:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -7,12 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
 from launcher.data.encode import IGNORED, Example, Question, TestRow, encode_question
 from launcher.data.rows import Row
 from launcher.evaluate.score import score
 from launcher.evaluate.scores import Scores
+from launcher.model import heads
+from launcher.model.head_loss import loss_in_head
 from launcher.model.load import load_model
 from launcher.model.tokenizer import load_tokenizer
 from launcher.recipe.recipe import Recipe
@@ -35,10 +38,17 @@ CANDIDATES = st.lists(st.lists(TOKENS, max_size=4).map(lambda ids: [*ids, 2]), m
 QUESTIONS = st.lists(st.builds(Question, PROMPTS, CANDIDATES), min_size=1, max_size=5)
 
 
-@pytest.fixture(scope="module")
-def writer() -> nn.Module:
+@pytest.fixture(scope="module", params=["logits", "losses at once", "losses in pieces"])
+def writer(request: pytest.FixtureRequest) -> Iterator[nn.Module]:
+    """A model whose head gives logits, or what is asked of them, three tokens at a time in the end."""
     torch.manual_seed(0)
-    return LlamaForCausalLM(LlamaConfig(**SHAPE))
+    model = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param != "logits":
+            assert loss_in_head(model)
+        if request.param == "losses in pieces":
+            patched.setattr(heads, "LOGITS_AT_ONCE", 3 * SHAPE["vocab_size"])
+        yield model
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +120,31 @@ def test_a_single_candidate_is_scored_like_one_of_many(writer: nn.Module) -> Non
     assert len(alone[0]) == 1
     assert alone[0][0] == pytest.approx(scored(writer, [Question([1, 5, 6], [[9, 9, 2], [7, 2]])])[0][1], abs=1e-5)
     assert alone[0][0] < 0
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest tensor that is made has."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, words=(), named=None):  # type: ignore[no-untyped-def]
+        made = function(*words, **(named or {}))
+        self.numbers = max(self.numbers, made.numel() if isinstance(made, torch.Tensor) else 0)
+        return made
+
+
+def test_of_long_texts_no_more_logits_are_there_than_the_head_gives_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LlamaForCausalLM(LlamaConfig(**{**SHAPE, "vocab_size": 4000}))
+    texts: list[TestRow] = [Example([1, *range(5, 45)], [IGNORED, *range(5, 45)], truncated=False)] * 4
+    monkeypatch.setattr(heads, "LOGITS_AT_ONCE", 10 * 4000)
+    with Largest() as before:
+        wanted = scored(model, texts, batch_size=4)
+    assert loss_in_head(model)
+    with Largest() as after:
+        found = scored(model, texts, batch_size=4)
+    assert_close(found, wanted)
+    assert before.numbers >= 4 * 40 * 4000
+    assert after.numbers == 4000 * SHAPE["hidden_size"], "no more than the head's own weight"
 
 
 def test_all_continuations_together_are_certain(writer: nn.Module) -> None:
