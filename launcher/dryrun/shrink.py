@@ -21,7 +21,8 @@ from launcher.recipe.training import Training
 WORKERS = 2
 COMMIT_STEP = 3
 """After this many steps the state is committed, and a worker killed."""
-STEPS = 2 * COMMIT_STEP
+STEPS = 4 * COMMIT_STEP
+"""A small model takes some of them while its first commit is stored, and is to have others left when it is killed."""
 MICRO_BATCH = 2
 MICRO_BATCHES = 2
 """A step on each rank, where the recipe accumulates."""

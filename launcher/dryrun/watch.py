@@ -114,7 +114,7 @@ class Watch:
         events = [each for each in read_events(self._store) if each["kind"] == "step" and each["attempt"] == 2]
         if not events:
             return "no step was left to train"
-        return f"trained on from step {events[0]['step']} to {events[-1]['step']}, and committed"
+        return f"trained on from step {events[0]['step']}, and committed step {self._entries(Commit, 2)[0].step}"
 
     def _until(self, found: Callable[[], T], within_s: float = float("inf"), look_s: float = LOOK_S) -> T:
         """What is found at last.

@@ -75,7 +75,7 @@ def test_what_takes_the_last_or_first_many_steps_takes_few(recipe_of: RecipeOf) 
 def test_early_stopping_cannot_end_it_before_its_last_step(recipe_of: RecipeOf) -> None:
     stopping = {"eval_strategy": "epoch", "early_stopping_patience": 1, "load_best_model_at_end": True}
     training = shrink(recipe_of(training=stopping), TRAITS).recipe.training
-    assert (training.eval_strategy, training.eval_steps, training.max_steps) == ("steps", 3, 6)
+    assert (training.eval_strategy, training.eval_steps, training.max_steps) == ("steps", 3, 12)
 
 
 def test_layers_with_adapters_are_the_few_that_are_left(recipe_of: RecipeOf) -> None:
