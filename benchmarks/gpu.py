@@ -3,7 +3,8 @@
 Random weights in a known shape, written once to a temporary folder; bf16, rows of packed documents, one row a step, so
 that every side computes the same tokens. Each side is a process of its own, and every round runs all of them in turn.
 Printed: tokens a second, their ratio to the plain loop's in the same round (median, smallest and largest), the share of
-the GPU's peak, and the most that torch had allocated. Without a GPU the same path runs with a tiny shape.
+the GPU's peak, and the most that torch had allocated. Where liger-kernel is installed, the launcher runs with its
+kernels too. Without a GPU the same path runs with a tiny shape.
 
     python -m benchmarks.gpu [--shapes llama-2-7b llama-3.1-8b llama-3.2-1b] [--methods full lora qlora]
                              [--tokens 4096] [--steps 20] [--rounds 3] [--checkpointing]
@@ -17,7 +18,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ from launcher.plan.parameters import count_parameters
 from launcher.plan.shapes import KNOWN
 
 GIB = 2**30
-SIDES = {"plain": "plain_side", "launcher": "launcher_side", "TRL": "trl_side"}
+LIGER = "launcher, Liger"
+SIDES = {"plain": "plain_side", "launcher": "launcher_side", LIGER: "launcher_side", "TRL": "trl_side"}
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ class Found:
 
 def run_side(python: str, side: str, asked: Asked) -> Found | str:
     """What a side takes, or why it did not run."""
-    command = [python, "-m", f"benchmarks.gpu_step.{SIDES[side]}", *asked.words()]
+    words = replace(asked, liger=side == LIGER).words()
+    command = [python, "-m", f"benchmarks.gpu_step.{SIDES[side]}", *words]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    if side == "launcher":
+    if SIDES[side] == "launcher_side":
         environment["LOCAL_RANK"] = "0"  # to the others it means that a launcher of ranks started them
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
@@ -110,6 +114,8 @@ def main() -> None:
     on_gpu = torch.cuda.is_available()
     shapes = {name: KNOWN[name] for name in chosen.shapes} if on_gpu else {"tiny": TINY}
     pythons = {"plain": sys.executable, "launcher": sys.executable}
+    if on_gpu and find_spec("liger_kernel"):
+        pythons[LIGER] = sys.executable
     if chosen.peers_python is not None:
         pythons["TRL"] = str(chosen.peers_python.absolute())
     name = torch.cuda.get_device_name() if on_gpu else "CPU"

@@ -44,6 +44,7 @@ def recipe_of(asked: Asked) -> Recipe:
                 "learning_rate": LEARNING_RATE,
                 "max_length": asked.tokens,
                 "gradient_checkpointing": asked.checkpointing,
+                "use_liger_kernel": asked.liger,
                 "save_strategy": "no",
             },
         }

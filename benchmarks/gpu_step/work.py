@@ -29,6 +29,8 @@ class Asked:
     steps: int
     tokens: int
     checkpointing: bool
+    liger: bool = False
+    """Of the launcher's side."""
 
     @classmethod
     def of_words(cls) -> "Asked":
@@ -38,11 +40,12 @@ class Asked:
         parser.add_argument("steps", type=int)
         parser.add_argument("tokens", type=int)
         parser.add_argument("--checkpointing", action="store_true")
+        parser.add_argument("--liger", action="store_true")
         return cls(**vars(parser.parse_args()))
 
     def words(self) -> list[str]:
         found = [str(self.base), self.method, str(self.steps), str(self.tokens)]
-        return [*found, "--checkpointing"] if self.checkpointing else found
+        return found + ["--checkpointing"] * self.checkpointing + ["--liger"] * self.liger
 
     @property
     def document(self) -> int:
