@@ -63,6 +63,7 @@ def _place(told: WarmUp) -> int:
 
 def _import_ray_train() -> None:
     """A rank on a GPU imports no more: other libraries may look for GPUs before Ray has said which are its own."""
+    import ray.train.torch  # noqa: F401
 
     import launcher.train.controller  # noqa: F401
 

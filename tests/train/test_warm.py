@@ -10,12 +10,12 @@ from launcher.plan.placement import Placement
 from launcher.train.ray_local import local_ray
 from launcher.train.warm import CONTROLLER, FIRST_RANK, VARIABLE, WarmUp, warm_up
 
-MODULES = ("launcher.train.worker", "launcher.train.controller")
+RANK, CONTROL, TORCH = "launcher.train.worker", "launcher.train.controller", "ray.train.torch"
 
 
 class Asked:
     def imported(self) -> tuple[int, tuple[str, ...]]:
-        return os.getpid(), tuple(name for name in MODULES if name in sys.modules)
+        return os.getpid(), tuple(name for name in (RANK, CONTROL, TORCH) if name in sys.modules)
 
 
 def test_an_attempts_actors_get_processes_that_wait_with_their_imports_done(tmp_path):
@@ -24,7 +24,7 @@ def test_an_attempts_actors_get_processes_that_wait_with_their_imports_done(tmp_
         actors = [asked.remote() for _ in range(FIRST_RANK + 1)]
         told = dict(ray.get([actor.imported.remote() for actor in actors]))
         assert sorted(each.name for each in folder.glob("process-*")) == [f"process-{n}" for n in range(FIRST_RANK + 1)]
-    assert Counter(told.values()) == {(): 2, MODULES[:1]: 1, MODULES[1:]: 1}
+    assert Counter(told.values()) == {(): 2, (RANK, TORCH): 1, (CONTROL, TORCH): 1}
 
 
 def test_a_process_that_came_later_imports_nothing(tmp_path, monkeypatch):
