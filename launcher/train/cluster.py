@@ -49,12 +49,12 @@ class Cluster:
 
 @contextmanager
 def cluster_for(
-    profile: Profile, placement: Placement, run_url: str, tell: Callable[[str], None], *, quantised: bool
+    profile: Profile, placement: Placement, run_url: str, tell: Callable[[str], None], *, quantised: bool = False
 ) -> Iterator[Cluster]:
     """The cluster that a profile says; what was started for it goes at the end.
 
     Args:
-        quantised: Whether the base is: processes on this machine prepare for it.
+        quantised: Whether the base is: processes of a cluster on this machine prepare for it.
 
     Raises:
         InvalidInput: there is none to attach to, or its machines do not fit the profile or cannot reach the run.

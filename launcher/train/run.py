@@ -80,9 +80,7 @@ def _run(run: Run, ray: ExitStack, cluster: Cluster | None) -> int:
     placement = run.ahead.plan.placement
     if cluster is None:
         run.screen.wait("waiting for the cluster")
-        quantised = isinstance(run.recipe.method, QLora)
-        made = cluster_for(run.profile, placement, run.store.location, run.screen.line, quantised=quantised)
-        cluster = ray.enter_context(made)
+        cluster = ray.enter_context(cluster_for(run.profile, placement, run.store.location, run.screen.line))
     how = _preparation(run)
     sets = prepared_sets(how, run.ahead.dataset)
     party = Party(how, sets, cluster, placement)
